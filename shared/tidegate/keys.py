@@ -1,0 +1,31 @@
+"""Label, annotation and field keys that objects carry (`argo-behaviour.md` 2.4). Interface facts: never change one.
+
+Keys under `argoproj.io` belong to the accepted API; keys under `tidegate.dev` are ours.
+"""
+
+GROUP = "argoproj.io"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+POD_TEMPLATE_HASH = "rollouts-pod-template-hash"
+REVISION = "rollout.argoproj.io/revision"
+REVISION_HISTORY = "rollout.argoproj.io/revision-history"
+DESIRED_REPLICAS = "rollout.argoproj.io/desired-replicas"
+WORKLOAD_GENERATION = "rollout.argoproj.io/workload-generation"
+EPHEMERAL_METADATA = "rollout.argoproj.io/ephemeral-metadata"
+SCALE_DOWN_DEADLINE = "scale-down-deadline"  # really without a prefix
+MANAGED_BY = "argo-rollouts.argoproj.io/managed-by-rollouts"
+INSTANCE_ID = "argo-rollouts.argoproj.io/controller-instance-id"
+MANAGED_ALB_ANNOTATIONS = "rollouts.argoproj.io/managed-alb-annotations"
+EXPERIMENT_NAME = "experiment.argoproj.io/name"
+EXPERIMENT_TEMPLATE_NAME = "experiment.argoproj.io/template-name"
+ROLLOUT_TYPE = "rollout-type"
+STEP_INDEX = "step-index"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+NOTIFIED = "notified.notifications.argoproj.io"
+
+FENCE = "tidegate.dev/fence"
+"""On every object the traffic-shifter changes: the highest resourceVersion the decision was made from, as an integer in decimal.
+
+A request with a lower fence is stale and dropped (DESIGN.md 3), so a late redelivery cannot move traffic backwards.
+"""
