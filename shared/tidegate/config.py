@@ -14,7 +14,7 @@ T = TypeVar("T")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """Times are in seconds. `namespace` None means all namespaces; `instance_id` "" means objects without the label."""
 
