@@ -13,8 +13,10 @@ from typing import Any
 TIMEOUT_SECONDS = 10.0
 NOT_FOUND = 404
 
+_CONTENT_TYPES = {"PATCH": "application/merge-patch+json"}
 
-class Unanswered(Exception):
+
+class CallError(Exception):
     """The API server did not answer, or not with a success; `status` is None when there was no answer at all."""
 
     def __init__(self, reason: str, *, status: int | None = None) -> None:
@@ -43,11 +45,15 @@ class Client:
         return self.call("POST", path, body)
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        request = urllib.request.Request(
+        request = urllib.request.Request(  # noqa: S310 - always https://127.0.0.1
             self.server + path,
             method=method,
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json", "User-Agent": "tidegate-embedded"},
+            headers={
+                "Authorization": f"Bearer {self.token}",
+                "Content-Type": _CONTENT_TYPES.get(method, "application/json"),
+                "User-Agent": "tidegate-embedded",
+            },
         )
         try:
             with self.opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
@@ -55,7 +61,7 @@ class Client:
         except urllib.error.HTTPError as error:
             with error:
                 detail = error.read().decode(errors="replace")
-            raise Unanswered(f"{method} {path}: {error.code} {detail[:500]}", status=error.code) from error
+            raise CallError(f"{method} {path}: {error.code} {detail[:500]}", status=error.code) from error
         except (OSError, http.client.HTTPException) as error:
-            raise Unanswered(f"{method} {path}: {error}") from error
+            raise CallError(f"{method} {path}: {error}") from error
         return json.loads(text) if text.startswith(b"{") else text.decode()

