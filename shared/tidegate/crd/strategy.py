@@ -52,9 +52,9 @@ class Canary(Model):
     """Without steps: a plain rolling update."""
     traffic_routing: TrafficRouting | None = None
     max_surge: IntOrString | None = None
-    """Pods above spec.replicas: a number, or a percentage. Default 25%."""
+    """Pods above spec.replicas: a number; text is a percentage, with or without %. Default 25%."""
     max_unavailable: IntOrString | None = None
-    """Pods below spec.replicas: a number, or a percentage. Default 25%."""
+    """Pods below spec.replicas: a number; text is a percentage, with or without %. Default 25%."""
     analysis: BackgroundAnalysis | None = None
     anti_affinity: AntiAffinity | None = None
     canary_metadata: ExtraMetadata | None = None
@@ -96,7 +96,7 @@ class BlueGreen(Model):
     preview_metadata: ExtraMetadata | None = None
     active_metadata: ExtraMetadata | None = None
     max_unavailable: IntOrString | None = None
-    """Pods that a restart may take away at once: a number, or a percentage. Default 25%."""
+    """Pods that a restart may take away at once: a number; text is a percentage, with or without %. Default 25%."""
 
 
 class Strategy(Model):
