@@ -1,0 +1,237 @@
+"""Routes of the Gateway API as they must be for a split. Pure: manifest in, manifest out.
+
+In each rule that names the stable Service, two backendRefs are written, the stable's and the canary's; everybody else's
+backendRefs, weights, rules, filters and annotations stay as they are (GW#203).
+
+* Managed header and mirror routes are rules placed before the others, known by their names (`name`, `name-1`, ...: one for each
+  rule they are made from) and by leading to our Services only. There is no index kept elsewhere that a restart could lose
+  (GW#191), and they are computed anew each time, so they cannot pile up (AR#3276).
+* A backendRef that was added here (the canary's beside a lone stable, an experiment's) is noted in an annotation and removed when
+  its weight is 0, so that a finished rollout leaves the list as it was found (N46).
+* While traffic is divided the route carries the plugin's in-progress label and its list of active rollouts, which GitOps ignore
+  rules are written against.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tidegate.kube.kinds import HTTP_ROUTE, Kind, Object
+from tidegate.messages import HeaderRoute, MirrorRoute, Split
+from tidegate_shifter.fence import annotation_of, entries, entries_text, with_annotation, with_label
+from tidegate_shifter.router import Owner, Refused
+from tidegate_shifter.writing import Target
+
+Json = Mapping[str, Any]
+ManagedRoute = HeaderRoute | MirrorRoute
+
+ADDED: Final = "tidegate.dev/added-backends"
+DEFAULT_MATCHES: Final[Mapping[str, list[Json]]] = {
+    "HTTPRoute": [{"path": {"type": "PathPrefix", "value": "/"}}],
+    "GRPCRoute": [{}],
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One route to write. `rule` limits it to the rule of that name; `headers` says whether managed header routes go there."""
+
+    kinds: tuple[Kind, ...]
+    name: str
+    rule: str = ""
+    headers: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """What a route carries while its traffic is divided. Keys and defaults are the plugin's."""
+
+    label: str = "rollouts.argoproj.io/gatewayapi-canary"
+    value: str = "in-progress"
+    active: str = "rollouts.argoproj.io/gatewayapi-active-rollouts"
+    disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Whose traffic, divided how, in which route."""
+
+    owner: Owner
+    split: Split
+    route: Route
+    target: Target
+    marks: Marks
+
+    @property
+    def weights(self) -> dict[str, int]:
+        """Service -> weight, of everything this Rollout sends traffic to; stable last."""
+        split = self.split
+        every = (split.canary, *split.additional, split.stable)
+        return {each.service: each.weight for each in every if each.service}
+
+    def service_of(self, ref: Json) -> str | None:
+        """The Service of the Rollout's own namespace that a backendRef leads to."""
+        is_service = not ref.get("group") and ref.get("kind", "Service") == "Service"
+        is_ours = ref.get("namespace", self.target.namespace) == self.owner.namespace
+        return ref["name"] if is_service and is_ours else None
+
+    def ref_in(self, rule: Json, service: str | None) -> Json | None:
+        return next((ref for ref in rule.get("backendRefs") or () if service and self.service_of(ref) == service), None)
+
+
+def patched(manifest: Object | None, context: Context) -> Object:
+    """The route with this split: weights, managed rules and marks; the same again when applied to its own result."""
+    if manifest is None:
+        raise Refused(f"{context.target} does not exist; rollout {context.owner} sends its traffic through it")
+    rules = [rule for rule in manifest["spec"].get("rules") or () if not is_managed(rule, context)]
+    ours = [rule for rule in rules if is_weighted(rule, context)]
+    if not ours:
+        which = f"rule {context.route.rule!r}" if context.route.rule else "rule"
+        raise Refused(f"{context.target} has no {which} with a backendRef to the stable Service {context.split.stable.service!r}")
+    key = str(context.owner)
+    held = entries(annotation_of(manifest, ADDED))
+    added = set(filter(None, held.get(key, "").split("+"))) | {
+        service for service in context.weights if not any(context.ref_in(rule, service) for rule in ours)
+    }
+    weighted = [with_weights(rule, context, added) if is_weighted(rule, context) else rule for rule in rules]
+    present = [service for service in sorted(added) if any(context.ref_in(rule, service) for rule in weighted)]
+    noted = {name: text for name, text in held.items() if name != key} | ({key: "+".join(present)} if present else {})
+    managed = list(managed_rules([rule for rule in weighted if is_weighted(rule, context)], context))
+    result = {**manifest, "spec": {**manifest["spec"], "rules": [*managed, *weighted]}}
+    return with_marks(with_annotation(result, ADDED, entries_text(noted)), context)
+
+
+def is_weighted(rule: Json, context: Context) -> bool:
+    named = not context.route.rule or rule.get("name") == context.route.rule
+    return named and context.ref_in(rule, context.split.stable.service) is not None
+
+
+def with_weights(rule: Json, context: Context, added: set[str]) -> Json:
+    weights = context.weights
+    refs: list[Json] = []
+    for ref in rule["backendRefs"]:
+        service = context.service_of(ref)
+        if service in added and not weights.get(service):
+            continue
+        refs.append({**ref, "weight": weights[service]} if service in weights else ref)
+    for service, weight in weights.items():
+        if weight and service in added and not context.ref_in({"backendRefs": refs}, service):
+            refs.append({**ref_to(service, rule, context), "weight": weight})
+    return {**rule, "backendRefs": refs}
+
+
+def ref_to(service: str, rule: Json, context: Context) -> Json:
+    """A reference to a Service in the shape of the stable's: same port, same namespace."""
+    model = context.ref_in(rule, service) or context.ref_in(rule, context.split.stable.service) or {}
+    shape = {key: model[key] for key in ("namespace", "port") if key in model}
+    return {"group": "", "kind": "Service", "name": service, **shape}
+
+
+def with_marks(manifest: Object, context: Context) -> Object:
+    marks, split, key = context.marks, context.split, str(context.owner)
+    if marks.disabled:
+        return manifest
+    divided = bool(split.canary.weight or split.additional or split.header_routes or split.mirror_routes)
+    active = [name for name in (annotation_of(manifest, marks.active) or "").split(",") if name and name != key]
+    active = sorted({*active, key}) if divided else active
+    labels = manifest["metadata"].get("labels") or {}
+    if not active and labels.get(marks.label) not in (None, marks.value):
+        return manifest
+    return with_label(with_annotation(manifest, marks.active, ",".join(active)), marks.label, marks.value if active else None)
+
+
+def is_managed(rule: Json, context: Context) -> bool:
+    """A rule made here: it has a managed name and leads nowhere but to this Rollout's Services.
+
+    The second half matters on shared routes: two teams may both call their managed route `canary-header`.
+    """
+    split = context.split
+    asked: tuple[ManagedRoute, ...] = (*split.header_routes, *split.mirror_routes)
+    names = {*split.managed_routes, *(route.name for route in asked)}
+    name = rule.get("name") or ""
+    stem, _, number = name.rpartition("-")
+    refs = rule.get("backendRefs") or ()
+    return (name in names or (stem in names and number.isdigit())) and all(
+        context.service_of(ref) in (split.canary.service, split.stable.service) for ref in refs
+    )
+
+
+def managed_rules(sources: list[Json], context: Context) -> Iterator[Json]:
+    """The managed routes in their order of priority, each once for every rule it is made from."""
+    split, kind = context.split, context.target.kind.kind
+    headers = split.header_routes if context.route.headers else ()
+    mirrors = split.mirror_routes if kind == HTTP_ROUTE.kind else ()
+    routes: tuple[ManagedRoute, ...] = (*headers, *mirrors)
+    for route in sorted(routes, key=lambda each: _place(each.name, split.managed_routes)):
+        seen: list[Json] = []
+        number = 0
+        for source in sources:
+            own = source.get("matches") or DEFAULT_MATCHES[kind]
+            narrow = [narrowed(match, extra) for match in own for extra in extras(route)]
+            matches = [match for index, match in enumerate(narrow) if match not in seen and match not in narrow[:index]]
+            if matches:
+                seen += matches
+                name = f"{route.name}-{number}" if number else route.name
+                yield {**source, "name": name, "matches": matches, **destination_of(route, source, context)}
+                number += 1
+
+
+def _place(name: str, order: tuple[str, ...]) -> int:
+    return order.index(name) if name in order else len(order)
+
+
+def extras(route: ManagedRoute) -> list[Json]:
+    """What requests must have on top of the rule's own match: all headers at once (the plugin's reading), or any mirror match."""
+    if isinstance(route, HeaderRoute):
+        return [{"headers": [header_match(route.name, each["headerName"], each.get("headerValue") or {}) for each in route.match]}]
+    return [mirror_match(route.name, each) for each in route.match]
+
+
+def header_match(route: str, name: str, value: Json) -> Json:
+    if value.get("exact"):
+        return {"name": name, "type": "Exact", "value": value["exact"]}
+    if value.get("prefix"):
+        return {"name": name, "type": "RegularExpression", "value": re.escape(value["prefix"]) + ".*"}
+    if value.get("regex"):
+        return {"name": name, "type": "RegularExpression", "value": value["regex"]}
+    raise Refused(
+        f"managed route {route!r}: header {name!r} has the value {dict(value)!r}; it must have exact, prefix or regex", lasting=True
+    )
+
+
+def mirror_match(route: str, match: Json) -> Json:
+    """A `setMirrorRoute.match` in the words of HTTPRoute."""
+    result: dict[str, Any] = {}
+    if path := match.get("path"):
+        form, value = next(iter(path.items()))
+        result["path"] = {"type": {"exact": "Exact", "prefix": "PathPrefix", "regex": "RegularExpression"}[form], "value": value}
+    if method := match.get("method"):
+        if not method.get("exact"):
+            raise Refused(
+                f"managed route {route!r}: method is {dict(method)!r}; Gateway API matches methods by `exact` only", lasting=True
+            )
+        result["method"] = method["exact"]
+    if headers := match.get("headers"):
+        result["headers"] = [header_match(route, name, value) for name, value in sorted(headers.items())]
+    return result
+
+
+def narrowed(match: Json, extra: Json) -> Json:
+    """A rule's match with more demands; where both speak of one thing the managed route's word counts."""
+    names = {header["name"].lower() for header in extra.get("headers", ())}
+    headers = [header for header in match.get("headers", ()) if header["name"].lower() not in names]
+    merged = {**match, **extra, "headers": [*headers, *extra.get("headers", ())]}
+    return merged if merged["headers"] else {key: value for key, value in merged.items() if key != "headers"}
+
+
+def destination_of(route: ManagedRoute, source: Json, context: Context) -> Json:
+    """Where a managed rule leads: all to the canary, or as the rule it mirrors, with a copy to the canary."""
+    canary = ref_to(context.split.canary.service or "", source, context)
+    if isinstance(route, HeaderRoute):
+        return {"backendRefs": [{**canary, "weight": 1}]}
+    percent = {} if route.percentage is None else {"percent": route.percentage}
+    mirror = {"type": "RequestMirror", "requestMirror": {"backendRef": canary, **percent}}
+    ours = (context.split.canary.service, context.split.stable.service)
+    own = [ref for ref in source["backendRefs"] if context.service_of(ref) in ours]
+    return {"backendRefs": own, "filters": [*source.get("filters", ()), mirror]}

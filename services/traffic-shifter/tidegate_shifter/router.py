@@ -1,0 +1,111 @@
+"""The port that every traffic router implements, and the values that cross it.
+
+A router is told the whole desired traffic, never a step towards it, so it needs no memory of what it was told before and may
+be asked the same thing any number of times. It writes through `tidegate_shifter.writing`, which keeps the three promises no
+adapter has to think of: nothing is written when nothing differs, a stale request is dropped, a conflict is decided again.
+
+A new router is one file in `routers/`, one line in its registry, and its row in `tests/contract/test_routers.py`:
+
+    1. a pure `patched(manifest, ...) -> manifest` that touches only what the Rollout owns in that object
+    2. a class of about forty lines: `supports`, `apply` (patch each object, then observe), `observed` (only look)
+    3. where an object is created and deleted again, write the one that stays first: a deleted object takes its fence along
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol
+
+from tidegate.errors import TidegateError
+from tidegate.messages import RouterReport, Split
+
+
+class Feature(StrEnum):
+    """What a router can do beyond dividing traffic between canary and stable (the columns of `argo-behaviour.md` 9)."""
+
+    HEADER_ROUTES = "header-routes"
+    MIRROR_ROUTES = "mirror-routes"
+    ADDITIONAL_DESTINATIONS = "additional-destinations"
+    MAX_WEIGHT = "max-weight"
+    VERIFICATION = "verification"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """The Rollout on whose behalf something is changed."""
+
+    namespace: str
+    name: str
+    uid: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What one router must bring about. `config` is its part of `spec.strategy.canary.trafficRouting`."""
+
+    owner: Owner
+    fence: int
+    split: Split
+    config: Mapping[str, Any]
+
+
+class Refused(TidegateError):  # noqa: N818 - reads as the fact it states
+    """It cannot be done as things stand: an object is missing, belongs to someone else, or lacks what must be changed.
+
+    The text names the kind, namespace and name, and what would be right. `lasting`: only a new request can help.
+    """
+
+    def __init__(self, reason: str, *, lasting: bool = False) -> None:
+        super().__init__(reason)
+        self.lasting = lasting
+
+
+class Stale(Refused):
+    """The object was changed on behalf of a newer decision than this request's."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, lasting=True)
+
+
+class TrafficRouter(Protocol):
+    """Both methods raise `Refused`, or the `KubeError` they met; `shift` turns either into a failed report."""
+
+    supports: ClassVar[frozenset[Feature]]
+
+    async def apply(self, ask: Ask) -> RouterReport:
+        """Bring the split about, then say what is there."""
+        ...
+
+    async def observed(self, ask: Ask) -> RouterReport:
+        """Say what is there; change nothing."""
+        ...
+
+
+def needed_features(split: Split) -> frozenset[Feature]:
+    wanted = {
+        Feature.HEADER_ROUTES: split.header_routes,
+        Feature.MIRROR_ROUTES: split.mirror_routes,
+        Feature.ADDITIONAL_DESTINATIONS: split.additional,
+        Feature.MAX_WEIGHT: split.max_weight != 100,
+    }
+    return frozenset(feature for feature, asked in wanted.items() if asked)
+
+
+def split_within(split: Split, supports: frozenset[Feature]) -> Split:
+    """The split without what a router cannot do; an experiment's share goes to stable.
+
+    Not an error: a Rollout may use nginx for weights and Istio for header routes at once (`argo-behaviour.md` 9: unsupported
+    calls do nothing). `max_weight` stays, since validation admits it only for routers that know it.
+    """
+    change: dict[str, Any] = {}
+    if Feature.HEADER_ROUTES not in supports:
+        change["header_routes"] = ()
+    if Feature.MIRROR_ROUTES not in supports:
+        change["mirror_routes"] = ()
+    if Feature.ADDITIONAL_DESTINATIONS not in supports and split.additional:
+        share = sum(each.weight for each in split.additional)
+        change |= {"additional": (), "stable": split.stable.model_copy(update={"weight": split.stable.weight + share})}
+    return split.model_copy(update=change)

@@ -1,0 +1,13 @@
+"""The registry of traffic routers, and nothing else: the key under `trafficRouting` (or the plugin's name) -> its class."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from tidegate_shifter.router import TrafficRouter
+from tidegate_shifter.routers import gateway_api, memory
+from tidegate_shifter.writing import Api
+
+ROUTERS: Final[Mapping[str, Callable[[Api], TrafficRouter]]] = {
+    gateway_api.NAME: gateway_api.GatewayApi,
+    memory.NAME: memory.MemoryRouter,
+}

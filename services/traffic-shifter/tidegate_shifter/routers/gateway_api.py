@@ -1,0 +1,177 @@
+"""Gateway API: HTTPRoute, GRPCRoute, TCPRoute, TLSRoute, with the configuration of the peer's plugin `argoproj-labs/gatewayAPI`.
+
+What a route must look like is `tidegate_shifter.gateway_routes`. Here: which routes, writing them, and what is seen of them.
+
+Verification reads `status.parents[]`, where each controller says which generation it accepted. One that never reported cannot be
+waited for (None); one that reported for an older generation can (False).
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import ClassVar, Final
+
+from tidegate.kube.kinds import GRPC_ROUTE, HTTP_ROUTE, Kind, Object
+from tidegate.messages import RouterReport
+from tidegate_shifter.gateway_routes import Context, Json, Marks, Route, is_managed, is_weighted, patched
+from tidegate_shifter.router import Ask, Feature, Refused
+from tidegate_shifter.writing import Api, Target, read, write_each
+
+NAME: Final = "argoproj-labs/gatewayAPI"
+GROUP: Final = "gateway.networking.k8s.io"
+FAMILIES: Final[Mapping[str, tuple[Kind, ...]]] = {
+    "http": (HTTP_ROUTE,),
+    "grpc": (GRPC_ROUTE,),
+    # v1 since Gateway API 1.6; clusters before it serve v1alpha2 only
+    "tcp": tuple(Kind(GROUP, version, "tcproutes", "TCPRoute") for version in ("v1", "v1alpha2")),
+    "tls": tuple(Kind(GROUP, version, "tlsroutes", "TLSRoute") for version in ("v1", "v1alpha2")),
+}
+
+
+# --- configuration ---------------------------------------------------------------------------------------------------
+
+
+def routes_in(config: Json) -> list[Route]:
+    """The routes that the configuration names; those found by `...RouteSelector` come on top."""
+    found = []
+    for family, kinds in FAMILIES.items():
+        listed = list(config.get(f"{family}Routes") or ())
+        if name := config.get(f"{family}Route"):
+            listed.append({"name": name, "ruleName": config.get(f"{family}RouteRuleName"), "useHeaderRoutes": True})
+        for entry in listed:
+            if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str) or not entry["name"]:
+                raise Refused(f"{NAME}: {family}Routes has the entry {entry!r}; it must be an object with a `name`", lasting=True)
+            found.append(
+                Route(
+                    kinds=kinds,
+                    name=entry["name"],
+                    rule=entry.get("ruleName") or "",
+                    headers=bool(entry.get("useHeaderRoutes")) and family in ("http", "grpc"),
+                )
+            )
+    return found
+
+
+def marks_in(config: Json) -> Marks:
+    return Marks(
+        label=config.get("inProgressLabelKey") or Marks().label,
+        value=config.get("inProgressLabelValue") or Marks().value,
+        active=config.get("activeRolloutsAnnotationKey") or Marks().active,
+        disabled=bool(config.get("disableInProgressLabel")),
+    )
+
+
+def selector_text(selector: Json) -> str:
+    """A LabelSelector of the API as a query value."""
+    parts = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]
+    for each in selector.get("matchExpressions") or ():
+        key, operator, values = each.get("key"), each.get("operator"), ",".join(each.get("values") or ())
+        forms = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": f"{key}", "DoesNotExist": f"!{key}"}
+        if operator not in forms:
+            raise Refused(f"{NAME}: operator {operator!r} of a route selector is unknown; known: {', '.join(forms)}", lasting=True)
+        parts.append(forms[operator])
+    return ",".join(parts)
+
+
+# --- observation -----------------------------------------------------------------------------------------------------
+
+
+def canary_share(manifest: Object, context: Context) -> int | None:
+    """The canary's part of what our Services get, out of `max_weight`; of several rules, one that is not as asked."""
+    shares: list[int] = []
+    for rule in manifest["spec"].get("rules") or ():
+        if is_weighted(rule, context) and not is_managed(rule, context):
+            held = {service: (context.ref_in(rule, service) or {}).get("weight", 0) for service in context.weights}
+            if total := sum(held.values()):
+                shares.append(round(held.get(context.split.canary.service or "", 0) * context.split.max_weight / total))
+    return odd_one(shares, context.split.canary.weight)
+
+
+def odd_one(shares: Iterable[int | None], asked: int) -> int | None:
+    """What differs from what was asked if anything does."""
+    seen = list(shares)
+    return next((share for share in seen if share != asked), seen[0] if seen else None)
+
+
+def acceptance(manifest: Object) -> tuple[bool | None, str]:
+    """Whether the route's controllers took over its newest generation, and what they object to."""
+    generation = manifest["metadata"].get("generation", 0)
+    parents = [parent.get("conditions") or () for parent in (manifest.get("status") or {}).get("parents") or ()]
+    conditions = [each for parent in parents for each in parent if each.get("type") in ("Accepted", "ResolvedRefs")]
+    if not conditions:
+        return None, ""
+    for each in conditions:
+        if each.get("observedGeneration", 0) != generation:
+            return False, f"its controller has seen generation {each.get('observedGeneration', 0)} of {generation}"
+        if each.get("status") != "True":
+            return False, f"{each['type']} is {each.get('status')}: {each.get('reason', '')} {each.get('message', '')}".rstrip()
+    return True, ""
+
+
+def report(seen: Iterable[tuple[Context, Object]]) -> RouterReport:
+    """One answer for all routes: verified when every route that can be asked is, the share of one that lags behind."""
+    found = [(context, canary_share(manifest, context), *acceptance(manifest)) for context, manifest in seen]
+    asked = found[0][0].split.canary.weight
+    wrong = [f"{context.target} gives the canary {share}" for context, share, _, _ in found if share != asked]
+    late = [f"{context.target}: {message}" for context, _, verified, message in found if verified is False]
+    verdicts = [verified for _, _, verified, _ in found if verified is not None]
+    return RouterReport(
+        router=NAME,
+        state="pending" if late or wrong else "applied",
+        weight=odd_one((share for _, share, _, _ in found), asked),
+        verified=all(verdicts) if verdicts else None,
+        message="; ".join(wrong + late),
+    )
+
+
+# --- the router ----------------------------------------------------------------------------------------------------------
+
+
+class GatewayApi:
+    """See the module's docstring."""
+
+    supports: ClassVar[frozenset[Feature]] = frozenset(Feature)
+
+    def __init__(self, kube: Api) -> None:
+        self._kube = kube
+
+    async def apply(self, ask: Ask) -> RouterReport:
+        contexts = await self._contexts(ask)
+        wishes = [(context.target, partial(patched, context=context)) for context in contexts]
+        written = await write_each(self._kube, wishes, owner=ask.owner, fence=ask.fence)
+        return report((context, each.after) for context, each in zip(contexts, written, strict=True) if each.after)
+
+    async def observed(self, ask: Ask) -> RouterReport:
+        contexts = await self._contexts(ask)
+        seen = [(context, await read(self._kube, context.target)) for context in contexts]
+        missing = [str(context.target) for context, manifest in seen if manifest is None]
+        if missing:
+            raise Refused(f"{', '.join(missing)} does not exist")
+        return report((context, manifest) for context, manifest in seen if manifest)
+
+    async def _contexts(self, ask: Ask) -> list[Context]:
+        namespace = ask.config.get("namespace") or ask.owner.namespace
+        marks = marks_in(ask.config)
+        routes = routes_in(ask.config) + await self._selected(ask.config, namespace)
+        if not routes:
+            known = ", ".join(f"{family}Route, {family}Routes, {family}RouteSelector" for family in FAMILIES)
+            raise Refused(f"{NAME} of rollout {ask.owner} names no route that exists; it must have one of {known}")
+        return [
+            Context(owner=ask.owner, split=ask.split, route=route, target=await self._target(route, namespace), marks=marks)
+            for route in routes
+        ]
+
+    async def _selected(self, config: Json, namespace: str) -> list[Route]:
+        routes = []
+        for family, kinds in FAMILIES.items():
+            if selector := config.get(f"{family}RouteSelector"):
+                items, _ = await self._kube.list(kinds[-1], namespace, labels=selector_text(selector))
+                routes += [Route(kinds=kinds, name=item["metadata"]["name"]) for item in items]
+        return routes
+
+    async def _target(self, route: Route, namespace: str) -> Target:
+        """The version the cluster serves it in; the newest where none does, so that the refusal names that one."""
+        targets = [Target(kind, namespace, route.name) for kind in route.kinds]
+        for target in targets[1:]:
+            if await read(self._kube, targets[0]) is None and await read(self._kube, target) is not None:
+                return target
+        return targets[0]

@@ -1,0 +1,113 @@
+"""One request for traffic, carried out: Services first, then every router, then an answer for each of them.
+
+Nothing here knows the bus. `Shifter.shift` may be called any number of times with the same request; it writes only what differs.
+
+What one part cannot do does not stop the others, with one exception: while a Service does not choose the pods it should, no
+traffic is moved to the canary (the weight would go to pods of another revision). A split that gives the canary nothing goes through
+all the same, because an abort must not wait for a Service that somebody deleted.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from tidegate.errors import KubeError, Retry, UnknownName
+from tidegate.kube.errors import Transient
+from tidegate.messages import Record, Router, RouterReport, Split, TrafficApplied, TrafficRequested
+from tidegate_shifter.router import Ask, Owner, Refused, Stale, TrafficRouter, needed_features, split_within
+from tidegate_shifter.services import switch_services
+from tidegate_shifter.writing import Api
+
+State = Literal["applied", "pending", "failed"]
+FROM_BEST_TO_WORST: Final[tuple[State, ...]] = ("applied", "pending", "failed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shift:
+    """What came of a request. `again` says why it is worth trying or looking again, "" that only a new request can change it."""
+
+    answer: TrafficApplied
+    records: tuple[Record, ...] = ()
+    again: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What came of one router."""
+
+    report: RouterReport
+    again: bool
+
+
+class Shifter:
+    """Holds one instance of each router; `routers` is the registry."""
+
+    def __init__(self, *, kube: Api, routers: Mapping[str, Callable[[Api], TrafficRouter]]) -> None:
+        self._kube = kube
+        self._routers = {name: build(kube) for name, build in routers.items()}
+
+    async def shift(self, request: TrafficRequested) -> Shift:
+        owner = Owner(namespace=request.namespace, name=request.name, uid=request.uid)
+        records, problems = await switch_services(self._kube, request.services, owner=owner, fence=request.fence)
+        parts: list[_Part] = []
+        if request.split is not None and (not problems or _gives_the_canary_nothing(request.split)):
+            parts = await asyncio.gather(*(self._route(each, request, request.split, owner) for each in request.routers))
+        reports = tuple(part.report for part in parts)
+        troubles = [f"{report.router}: {report.message}" for report in reports if report.state != "applied"]
+        answer = TrafficApplied(
+            namespace=request.namespace,
+            name=request.name,
+            uid=request.uid,
+            fence=request.fence,
+            digest=request.digest,
+            state=worst_of(*(state_of(problem) for problem in problems), *(report.state for report in reports)),
+            reports=reports,
+            message="; ".join([*map(str, problems), *troubles]),
+        )
+        worthwhile = any(map(may_pass, problems)) or any(part.again for part in parts)
+        return Shift(answer=answer, records=tuple(records), again=answer.message or answer.state if worthwhile else "")
+
+    async def _route(self, named: Router, request: TrafficRequested, asked: Split, owner: Owner) -> _Part:
+        router = self._routers.get(named.router)
+        if router is None:
+            unknown = UnknownName("traffic router", named.router, self._routers)
+            return _Part(RouterReport(router=named.router, state="failed", message=str(unknown)), again=False)
+        split = split_within(asked, router.supports)
+        ask = Ask(owner=owner, fence=request.fence, split=split, config=named.config)
+        try:
+            report = await router.apply(ask)
+        except Stale as stale:
+            report = RouterReport(router=named.router, state="failed", weight=await _seen_weight(router, ask), message=str(stale))
+            return _Part(report, again=False)
+        except (Refused, KubeError, Retry) as problem:
+            report = RouterReport(router=named.router, state=state_of(problem), message=str(problem))
+            return _Part(report, again=may_pass(problem))
+        left_out = ", ".join(sorted(needed_features(asked) - router.supports))
+        told = "; ".join(filter(None, [report.message, left_out and f"left out, since it cannot do them: {left_out}"]))
+        return _Part(report.model_copy(update={"message": told}), again=report.state != "applied")
+
+
+def worst_of(*states: State) -> State:
+    return max(states, key=FROM_BEST_TO_WORST.index, default="applied")
+
+
+def state_of(problem: Exception) -> State:
+    """An API server that is away for a moment has refused nothing: what was asked is still to come."""
+    return "pending" if isinstance(problem, Transient | Retry) else "failed"
+
+
+def may_pass(problem: Exception) -> bool:
+    """Whether the same request may succeed later: a missing object may be created, a permission granted, a conflict end."""
+    return not (isinstance(problem, Refused) and problem.lasting)
+
+
+def _gives_the_canary_nothing(split: Split) -> bool:
+    return not (split.canary.weight or split.additional or split.header_routes or split.mirror_routes)
+
+
+async def _seen_weight(router: TrafficRouter, ask: Ask) -> int | None:
+    try:
+        return (await router.observed(ask)).weight
+    except (Refused, KubeError):
+        return None
