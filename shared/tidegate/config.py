@@ -22,6 +22,7 @@ class Settings:
     nats_user: str | None = None
     nats_password: str | None = None
     nats_credentials: Path | None = None
+    stream_replicas: int = 1
     kubeconfig: Path | None = None
     namespace: str | None = None
     instance_id: str = ""
@@ -44,6 +45,7 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
         nats_user=read("NATS_USER", str, None),
         nats_password=read("NATS_PASSWORD", str, None),
         nats_credentials=read("NATS_CREDENTIALS", _existing_file, None),
+        stream_replicas=read("TIDEGATE_STREAM_REPLICAS", _integer(1, 5), Settings.stream_replicas),
         kubeconfig=read("KUBECONFIG", _existing_file, None),
         namespace=read("TIDEGATE_NAMESPACE", str, None),
         instance_id=read("TIDEGATE_INSTANCE_ID", str, ""),

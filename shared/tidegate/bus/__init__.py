@@ -1,0 +1,23 @@
+"""The bus: NATS JetStream with the promises of docs/bus.md.
+
+`topology` declares streams and consumers, `subjects` and `envelope` are the pure wire format, `client.Bus` is what services use;
+`connection`, `pull`, `consumer`, `feed`, `members` are its parts. `application` puts FastStream on top, `document` writes the
+AsyncAPI document, `server.LocalNats` starts a real server.
+"""
+
+from tidegate.bus.client import Bus, Received
+from tidegate.bus.consumer import Handler, Handlers
+from tidegate.bus.envelope import Envelope
+from tidegate.bus.topology import (
+    ANALYZER_REQUESTS,
+    NOTIFIER_EVENTS,
+    NOTIFIER_OUTCOMES,
+    PLANNER_REQUESTS,
+    SHIFTER_REQUESTS,
+    Consumer,
+)  # fmt: skip
+
+__all__ = [
+    "ANALYZER_REQUESTS", "NOTIFIER_EVENTS", "NOTIFIER_OUTCOMES", "PLANNER_REQUESTS", "SHIFTER_REQUESTS",
+    "Bus", "Consumer", "Envelope", "Handler", "Handlers", "Received",
+]  # fmt: skip

@@ -1,0 +1,306 @@
+"""The bus as the services see it: publish, consume, ask and answer, feeds, members. nats-py stays behind this file's neighbours.
+
+`publish` returns when the stream has the message, or raises: `Retry` if the server is away or cannot take it now, `GiveUp`
+if it never will (too large). Nothing is buffered.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Self, TypeVar
+
+import nats.errors
+import nats.js.errors
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.errors import APIError
+
+from tidegate.bus import subjects, topology
+from tidegate.bus.connection import connect
+from tidegate.bus.consumer import Consumption, Handlers, refusal
+from tidegate.bus.deadletter import Letter
+from tidegate.bus.envelope import REPLY_HEADER, Envelope, decoded, encoded, inbox_or_none
+from tidegate.bus.feed import Feed, Heard
+from tidegate.bus.members import Members
+from tidegate.config import Settings
+from tidegate.errors import GiveUp, Retry
+from tidegate.messages import Message, RequestAnswered
+
+log = structlog.get_logger(__name__)
+Part = TypeVar("Part", Consumption, Feed, Members)
+
+PUBLISH_SECONDS = 5.0
+GRACE_SECONDS = 4.0
+_TOO_LARGE = frozenset({10054})  # message size exceeds maximum allowed
+_FULL = frozenset({10077})  # maximum messages per subject exceeded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A stored message with its envelope."""
+
+    message: Message
+    envelope: Envelope
+
+
+class Bus:
+    """`async with Bus.connect(settings, service="planner") as bus`."""
+
+    def __init__(self, *, service: str, replicas: int = 1) -> None:
+        self.service = service
+        self._replicas = replicas
+        self._parts: list[Consumption | Feed | Members] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ensuring = asyncio.Lock()
+        self._ensured_at = float("-inf")
+        self._draining = False
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Never has a result; gets the exception that makes this bus useless. A service waits on it."""
+
+    client: Client
+    js: JetStreamContext
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, settings: Settings, *, service: str, patience: float | None = None) -> AsyncIterator[Self]:
+        """Connect and make sure of the streams. Waits for ever, or raises `Retry` after `patience` seconds (for tools)."""
+        bus = cls(service=service, replicas=settings.stream_replicas)
+        try:
+            async with asyncio.timeout(patience):
+                await bus._open(settings)
+        except TimeoutError as error:
+            raise Retry(f"no NATS server with JetStream answered at {settings.nats_url} within {patience:g} s") from error
+        try:
+            yield bus
+        finally:
+            await bus.drain()
+
+    async def _open(self, settings: Settings) -> None:
+        self.client = await connect(
+            settings,
+            service=self.service,
+            reconnected=self._reconnected,
+            closed=self._closed,
+        )
+        self.js = self.client.jetstream(timeout=PUBLISH_SECONDS)
+        while True:
+            try:
+                await self.ensure()
+            except Retry as error:
+                log.warning("bus.streams_not_ready", reason=error.reason, next="trying again")
+                await asyncio.sleep(1)
+            else:
+                return
+
+    def _reconnected(self) -> None:
+        for part in self._parts:
+            part.reconnected()
+
+    @property
+    def connected(self) -> bool:
+        return self.client.is_connected
+
+    def fail(self, error: BaseException) -> None:
+        """Make this bus useless, with the reason. Called for defects only."""
+        if not self.failed.done():
+            self.failed.set_exception(error)
+            self.failed.exception()  # mark as seen: whoever does not wait on it must not get a warning at exit
+
+    async def ensure(self) -> None:
+        """Make the streams again if they are gone. Callers in a crowd share one look at the server."""
+        asked_at = time.monotonic()
+        async with self._ensuring:
+            if self._ensured_at >= asked_at:
+                return
+            try:
+                await topology.ensure(self.js, replicas=self._replicas)
+            except (nats.errors.Error, TimeoutError) as error:
+                raise Retry(f"streams could not be made: {error or type(error).__name__}") from error
+            self._ensured_at = time.monotonic()
+
+    # --- sending --------------------------------------------------------------------------------------------------------
+
+    async def publish(  # noqa: PLR0913 - the attributes of an event
+        self,
+        message: Message,
+        *,
+        id: str | None = None,  # noqa: A002 - the CloudEvents name
+        cause: Envelope | None = None,
+        correlation: str = "",
+        causation: str = "",
+        requested_by: str = "",
+        reply: str = "",
+    ) -> Envelope:
+        """Store a message. `cause` is the one that led to it: correlation, causation, who asked and the trace follow it."""
+        envelope = Envelope(
+            id=id or new_id(),
+            source=f"/tidegate/{self.service}",
+            type=message.type.format_map(dict(message)),
+            subject=f"{message.namespace}/{message.name}",
+            time=datetime.now(UTC).isoformat(),  # noqa: TID251 - part of the shell
+            correlation=correlation or ((cause.correlation or cause.id) if cause else ""),
+            causation=causation or (cause.id if cause else ""),
+            authid=requested_by or (cause.authid if cause else ""),
+            traceparent=cause.traceparent if cause else "",
+            reply=reply,
+        )
+        await self._store(message.subject_of(), message.model_dump_json().encode(), encoded(envelope))
+        return envelope
+
+    async def send_letter(self, letter: Letter) -> None:
+        await self._store(letter.subject, letter.body, letter.headers)
+
+    async def _store(self, subject: str, body: bytes, headers: dict[str, str]) -> None:
+        if len(body) > subjects.MAX_BODY:
+            raise GiveUp(f"{subject}: the body is {len(body)} bytes, at most {subjects.MAX_BODY} are accepted")
+        try:
+            try:
+                await self.js.publish(subject, body, headers=headers)
+            except nats.js.errors.NoStreamResponseError:
+                await self.ensure()  # the stream was deleted
+                await self.js.publish(subject, body, headers=headers)
+        except nats.errors.MaxPayloadError as error:
+            raise GiveUp(f"{subject}: larger than the server's max_payload of {self.client.max_payload} bytes") from error
+        except APIError as error:
+            raise _refused(subject, error) from error
+        except (nats.errors.Error, OSError, TimeoutError) as error:
+            raise Retry(f"{subject}: not stored, NATS is away ({error or type(error).__name__})") from error
+
+    async def request(
+        self,
+        message: Message,
+        *,
+        timeout: float,
+        requested_by: str = "",
+        correlation: str = "",  # noqa: ASYNC109 - part of the request
+    ) -> RequestAnswered:
+        """Store a request or command and wait for its answer.
+
+        `Retry` after `timeout`: the request is stored and will still be carried out; only the answer was not waited for.
+        """
+        inbox = self.client.new_inbox()
+        answers = await self.client.subscribe(inbox, max_msgs=1)
+        try:
+            await self.publish(message, reply=inbox, requested_by=requested_by, correlation=correlation)
+            answer = await answers.next_msg(timeout=timeout)
+        except nats.errors.TimeoutError as error:
+            raise Retry(f"no answer within {timeout:g} s; the request is stored and will be carried out") from error
+        finally:
+            with suppress(nats.errors.Error):
+                await answers.unsubscribe()
+        return RequestAnswered.model_validate_json(answer.data)
+
+    async def answer(self, envelope: Envelope, answer: RequestAnswered) -> None:
+        """Tell whoever waits for it. Without a reply subject, or with NATS away, nobody does: the outcomes tell the rest."""
+        if not envelope.reply:
+            return
+        told = Envelope(
+            id=new_id(), source=f"/tidegate/{self.service}", type=answer.type, subject=f"{answer.namespace}/{answer.name}",
+            correlation=envelope.correlation or envelope.id, causation=envelope.id,
+        )  # fmt: skip
+        with suppress(nats.errors.Error):
+            await self.client.publish(envelope.reply, answer.model_dump_json().encode(), headers=encoded(told))
+
+    # --- hearing --------------------------------------------------------------------------------------------------------
+
+    def consume(self, declaration: topology.Consumer, handlers: Handlers) -> Consumption:
+        """Handle the messages of a durable consumer from now on; the work is shared with the other replicas."""
+        return self._start(Consumption(self, declaration, handlers))
+
+    def feed(self, stream: str, subject: str, heard: Heard, *, last_per_subject: bool = True) -> Feed:
+        """Hear every message of a subject filter in this replica, beginning with the last one per subject (or with new ones)."""
+        return self._start(Feed(self, stream=stream, subject=subject, heard=heard, last_per_subject=last_per_subject))
+
+    def members(self, group: str, changed: Callable[[frozenset[str]], None] | None = None) -> Members:
+        """Join a group of live processes; `.live` holds their ids, `.me` is always among them."""
+        return self._start(Members(self, group, changed))
+
+    def _start(self, part: Part) -> Part:
+        self._parts.append(part)
+        task = asyncio.create_task(part.run())
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return part
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.fail(error)
+
+    async def last(self, stream: str, subject: str) -> Received | None:
+        """The newest stored message of a subject, read from the stream's leader, so one's own writes are seen."""
+        try:
+            raw = await self.js.get_last_msg(stream, subject)
+        except nats.js.errors.NotFoundError:
+            return None
+        except (nats.errors.Error, TimeoutError) as error:
+            raise Retry(f"{subject}: not read, NATS is away ({error or type(error).__name__})") from error
+        return Received(message=subjects.decoded(subject, raw.data or b""), envelope=decoded(raw.headers))
+
+    # --- the request/reply door -----------------------------------------------------------------------------------------
+
+    async def open_ask_door(self, messages: Iterable[type[Message]]) -> None:
+        """Serve `nats request tidegate.ask.<rest>` for these messages: store them as `tidegate.<rest>`, answer later.
+
+        Needed because JetStream uses the reply subject of a publish for its own acknowledgement and does not store it. The
+        queue group lets one replica take each request; with no replica up the sender hears "no responders" at once.
+        """
+        for message in messages:
+            subject = subjects.ASK + subjects.wildcard(message).removeprefix("tidegate.")
+            await self.client.subscribe(subject, queue=f"tidegate-ask-{self.service}", cb=self._asked)
+
+    async def _asked(self, msg: Msg) -> None:
+        subject = "tidegate." + msg.subject.removeprefix(subjects.ASK)
+        envelope = decoded(msg.headers, fallback_id=new_id())
+        headers = {**(msg.headers or {}), **encoded(envelope)}
+        if inbox := inbox_or_none(msg.reply):
+            headers[REPLY_HEADER] = inbox
+        try:
+            await self._store(subject, msg.data, headers)
+        except (Retry, GiveUp) as error:
+            waiting = Envelope(id=envelope.id, reply=headers.get(REPLY_HEADER, ""))
+            await self.answer(waiting, refusal(subjects.key_of(subject), error.reason))
+
+    # --- the end --------------------------------------------------------------------------------------------------------
+
+    async def drain(self, *, grace: float = GRACE_SECONDS) -> None:
+        """Stop pulling, let running handlers finish (up to `grace`), give back the rest, flush, close."""
+        if self._draining:
+            return
+        self._draining = True
+        await asyncio.gather(*(part.stop(grace=grace) for part in self._parts), return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with suppress(nats.errors.Error, TimeoutError):
+            if self.client.is_connected:
+                await self.client.drain()
+        if not self.client.is_closed:
+            await self.client.close()
+
+    def _closed(self, reason: str) -> None:
+        if not self._draining:
+            self.fail(Retry(f"NATS closed the connection for good: {reason or 'no reason given'}"))
+
+
+def _refused(subject: str, error: APIError) -> Retry | GiveUp:
+    if error.err_code in _TOO_LARGE:
+        return GiveUp(f"{subject}: larger than the stream accepts")
+    if error.err_code in _FULL:
+        return Retry(f"{subject}: too many messages wait for this rollout already", after=5.0)
+    return Retry(f"{subject}: not stored, {error.description or error}")
+
+
+def new_id() -> str:
+    """A UUIDv7: unique without a coordinator, and ids of one sender sort by time."""
+    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -1,0 +1,94 @@
+"""The connection to NATS: for ever reconnecting, buffering nothing, and saying in the log what it is doing.
+
+nats-py's defaults give up after 60 attempts, print a traceback for each, and keep up to 2 MiB of publishes for a server that is
+away; a caller would take them for sent. Here such a publish fails at once (`pending_size=0`).
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import nats
+import structlog
+from nats.aio.client import Client
+
+from tidegate.config import Settings
+
+log = structlog.get_logger(__name__)
+
+PING_SECONDS = 10  # with 2 outstanding: a silent server is left after 30 s, against 6 minutes by default
+SAME_ERROR_SECONDS = 30.0
+
+
+def connection_options(settings: Settings, *, service: str) -> dict[str, Any]:
+    """The arguments of `nats.connect`."""
+    credentials = settings.nats_credentials
+    return {
+        "servers": [server.strip() for server in settings.nats_url.split(",")],
+        "name": f"tidegate-{service}",
+        "user": settings.nats_user,
+        "password": settings.nats_password,
+        "user_credentials": str(credentials) if credentials else None,
+        "max_reconnect_attempts": -1,
+        "reconnect_time_wait": 0.5,
+        "connect_timeout": 5,
+        "ping_interval": PING_SECONDS,
+        "max_outstanding_pings": 2,
+        "pending_size": 0,
+        "drain_timeout": 5,
+    }
+
+
+async def connect(
+    settings: Settings,
+    *,
+    service: str,
+    reconnected: Callable[[], None],
+    closed: Callable[[str], None],
+) -> Client:
+    """Connect, waiting as long as it takes. `closed` is called if the client gives up for good (credentials revoked)."""
+    reporter = _Reporter(settings.nats_url)
+
+    async def on_error(error: Exception) -> None:
+        reporter.report(error)
+
+    async def on_reconnected() -> None:
+        log.info("bus.reconnected", server=settings.nats_url)
+        reporter.forget()
+        reconnected()
+
+    async def on_disconnected() -> None:
+        log.warning("bus.disconnected", server=settings.nats_url)
+
+    async def on_closed() -> None:
+        closed(reporter.last)
+
+    client = await nats.connect(
+        **connection_options(settings, service=service),
+        error_cb=on_error,
+        reconnected_cb=on_reconnected,
+        disconnected_cb=on_disconnected,
+        closed_cb=on_closed,
+    )
+    log.info("bus.connected", server=settings.nats_url)
+    reporter.forget()
+    return client
+
+
+class _Reporter:
+    """Two attempts a second make the same error; it is logged when it changes and every half minute."""
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self._at = 0.0
+        self.last = ""
+
+    def report(self, error: Exception) -> None:
+        text = str(error) or type(error).__name__
+        now = time.monotonic()
+        if text != self.last or now - self._at > SAME_ERROR_SECONDS:
+            log.warning("bus.connection_error", server=self._server, reason=text, next="trying again")
+            self.last, self._at = text, now
+
+    def forget(self) -> None:
+        self.last = ""

@@ -1,0 +1,85 @@
+"""Hearing everything in every replica: for wake-ups, caches and the console. No acknowledgement, no share, no promise but this:
+
+after the last value per subject at the start come all later messages in order; after a gap (reconnect, stream or consumer
+deleted) the last values come again. So a callback must bear repeats, and nothing is missed for good.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import structlog
+from nats.aio.msg import Msg
+from nats.js import api
+
+from tidegate.bus import subjects
+from tidegate.bus.envelope import Envelope, decoded, unwrapped
+from tidegate.bus.pull import Pull
+from tidegate.errors import GiveUp
+from tidegate.messages import Message
+
+if TYPE_CHECKING:
+    from tidegate.bus.client import Bus
+
+FORGET_AFTER = 30.0  # seconds after which the server drops the consumer of a replica that is gone
+log = structlog.get_logger(__name__)
+
+Heard = Callable[[Message, Envelope], None]
+
+
+class Feed:
+    """Made by `Bus.feed`. `caught_up` is set once all values that were stored at the start have been heard."""
+
+    def __init__(self, bus: "Bus", *, stream: str, subject: str, heard: Heard, last_per_subject: bool = True) -> None:
+        self._bus = bus
+        self._stream = stream
+        self._subject = subject
+        self._heard = heard
+        self._policy = api.DeliverPolicy.LAST_PER_SUBJECT if last_per_subject else api.DeliverPolicy.NEW
+        self._next = 1  # consumer sequence; a jump means that something was lost on the way
+        self.caught_up = asyncio.Event()
+        self._pull = Pull(bus.client, stream=stream, ensure=self._ensure, deliver=self._take, anew_on_reconnect=True)
+
+    async def run(self) -> None:
+        await self._pull.run()
+
+    async def stop(self, *, grace: float) -> None:  # noqa: ARG002 - the port's signature; callbacks do not wait
+        await self._pull.stop()
+
+    def reconnected(self) -> None:
+        self._pull.reconnected()
+
+    async def _ensure(self) -> str:
+        await self._bus.ensure()
+        made = await self._bus.js.add_consumer(
+            self._stream,
+            api.ConsumerConfig(
+                deliver_policy=self._policy,
+                ack_policy=api.AckPolicy.NONE,
+                filter_subject=self._subject,
+                mem_storage=True,
+                num_replicas=1,
+                inactive_threshold=FORGET_AFTER,
+                max_deliver=1,
+            ),
+        )
+        self._next = 1
+        if not made.num_pending:
+            self.caught_up.set()
+        return str(made.name)
+
+    def _take(self, msg: Msg) -> None:
+        metadata = msg.metadata
+        if metadata.sequence.consumer != self._next:
+            self._pull.lost("a message was missed")
+            return
+        self._next += 1
+        try:
+            headers, body = unwrapped(msg.headers, msg.data)
+            message = subjects.decoded(msg.subject, body)
+        except GiveUp as error:  # its consumer writes the dead letter; here it is only noise
+            log.debug("bus.feed_skipped", subject=msg.subject, reason=error.reason)
+        else:
+            self._heard(message, decoded(headers))
+        if metadata.num_pending == 0:
+            self.caught_up.set()

@@ -1,0 +1,49 @@
+"""A real nats-server per test module, fresh subjects per test (each test talks about a rollout of its own)."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+import pytest
+
+from tidegate.bus import Bus
+from tidegate.bus.server import LocalNats
+from tidegate.config import Settings
+
+pytestmark = pytest.mark.integration
+_counter = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def nats() -> Iterator[LocalNats]:
+    with LocalNats() as server:
+        yield server
+
+
+@pytest.fixture
+def settings(nats: LocalNats) -> Settings:
+    return Settings(nats_url=nats.url)
+
+
+@pytest.fixture
+async def bus(settings: Settings) -> AsyncIterator[Bus]:
+    async with Bus.connect(settings, service="test") as bus:
+        yield bus
+
+
+@pytest.fixture
+def name() -> str:
+    """A rollout's name that no other test uses."""
+    return f"web-{next(_counter)}"
+
+
+@pytest.fixture
+def until() -> Callable[..., Awaitable[None]]:
+    """Wait until a condition holds. The limit is generous: it only decides how long a failing test takes."""
+
+    async def wait(condition: Callable[[], object], *, seconds: float = 30) -> None:
+        async with asyncio.timeout(seconds):
+            while not condition():
+                await asyncio.sleep(0.01)
+
+    return wait

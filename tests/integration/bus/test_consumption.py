@@ -1,0 +1,142 @@
+"""What a handler may count on, against a real nats-server."""
+
+import asyncio
+import time
+
+import pytest
+
+from tidegate.bus import PLANNER_REQUESTS, SHIFTER_REQUESTS
+from tidegate.errors import GiveUp, Retry
+from tidegate.messages import REQUESTS, RolloutCommanded, RolloutRequested
+
+pytestmark = pytest.mark.integration
+
+
+def commanded(name, verb="pause", revision=None):
+    return RolloutCommanded(namespace="bus", name=name, verb=verb, revision=revision)
+
+
+@pytest.fixture(autouse=True)
+async def clean_requests(bus):
+    await bus.js.purge_stream(REQUESTS)
+    yield
+    await bus.js.purge_stream(REQUESTS)
+
+
+async def test_a_published_message_reaches_its_handler_with_its_envelope(bus, name, until):
+    heard = []
+
+    async def handle(message, envelope):
+        heard.append((message, envelope))
+
+    bus.consume(PLANNER_REQUESTS, {RolloutCommanded: handle})
+    sent = await bus.publish(commanded(name), requested_by="mara@example.com", correlation="c-1")
+    await until(lambda: heard)
+    message, envelope = heard[0]
+    assert message == commanded(name)
+    assert envelope == sent
+    assert envelope.authid == "mara@example.com"
+
+
+async def test_a_message_is_acknowledged_after_the_effect_and_not_before(bus, name, until):
+    started, go_on = asyncio.Event(), asyncio.Event()
+
+    async def handle(message, envelope):
+        started.set()
+        await go_on.wait()
+
+    bus.consume(PLANNER_REQUESTS, {RolloutCommanded: handle})
+    await bus.publish(commanded(name))
+    await started.wait()
+    assert (await bus.js.stream_info(REQUESTS)).state.messages == 1
+    go_on.set()
+
+    async def handled():
+        while (await bus.js.stream_info(REQUESTS)).state.messages:
+            await asyncio.sleep(0.01)
+
+    await asyncio.wait_for(handled(), 30)
+
+
+async def test_a_lone_message_is_not_kept_waiting_for_its_batch_to_fill(bus, name, until):
+    heard = []
+
+    async def handle(message, envelope):
+        heard.append(time.monotonic())
+
+    bus.consume(PLANNER_REQUESTS, {RolloutCommanded: handle})
+    await bus.publish(commanded(name))
+    await until(lambda: heard)
+    sent_at = time.monotonic()
+    await bus.publish(commanded(name))
+    await until(lambda: len(heard) == 2)
+    assert heard[1] - sent_at < 1.0
+
+
+async def test_one_keys_messages_are_handled_in_order_and_one_at_a_time(bus, name, until):
+    running, seen, overlaps = 0, [], 0
+
+    async def handle(message, envelope):
+        nonlocal running, overlaps
+        running += 1
+        overlaps += running > 1
+        await asyncio.sleep(0.001)
+        seen.append(message.revision)
+        running -= 1
+
+    for number in range(50):
+        await bus.publish(commanded(name, "undo", number))
+    bus.consume(PLANNER_REQUESTS, {RolloutCommanded: handle})
+    await until(lambda: len(seen) == 50)
+    assert seen == list(range(50))
+    assert overlaps == 0
+
+
+async def test_a_slow_handler_delays_only_its_own_key(bus, name, until):
+    release, others = asyncio.Event(), []
+
+    async def handle(message, envelope):
+        if message.name == name:
+            await release.wait()
+        else:
+            others.append(message.name)
+
+    await bus.publish(commanded(name))
+    for number in range(150):  # more than one batch, so that the next pull happens while the slow one runs
+        await bus.publish(commanded(f"{name}-{number}"))
+    bus.consume(PLANNER_REQUESTS, {RolloutCommanded: handle})
+    await until(lambda: len(others) == 150)
+    assert not release.is_set()
+    release.set()
+
+
+async def test_a_retry_is_tried_again_after_its_delay_and_keeps_the_order(bus, name, until):
+    seen = []
+
+    async def handle(message, envelope):
+        seen.append((message.revision, time.monotonic()))
+        if len(seen) < 3:
+            raise Retry("not yet", after=0.3)
+
+    await bus.publish(commanded(name, "undo", 1))
+    await bus.publish(commanded(name, "undo", 2))
+    bus.consume(PLANNER_REQUESTS, {RolloutCommanded: handle})
+    await until(lambda: len(seen) == 4)
+    assert [revision for revision, _ in seen] == [1, 1, 1, 2]
+    assert seen[1][1] - seen[0][1] >= 0.29
+
+
+async def test_both_kinds_of_request_share_one_order(bus, name, until):
+    seen = []
+
+    async def requested(message, envelope):
+        seen.append("requested")
+
+    async def command(message, envelope):
+        seen.append(message.verb)
+
+    await bus.publish(RolloutRequested(namespace="bus", name=name, images={"app": "web:2"}))
+    await bus.publish(commanded(name, "abort"))
+    bus.consume(PLANNER_REQUESTS, {RolloutRequested: requested, RolloutCommanded: command})
+    await until(lambda: len(seen) == 2)
+    assert seen == ["requested", "abort"]
