@@ -4,8 +4,8 @@ from collections import deque
 from typing import Protocol
 
 from tidegate.kube.client import Objects
-from tidegate.kube.memory.journal import Happening, Journal, Scope
 from tidegate.kube.kinds import Object
+from tidegate.kube.memory.journal import Happening, Journal, Scope
 from tidegate.kube.watch import EventType, WatchEvent
 
 

@@ -16,9 +16,9 @@ from typing import Any, Final, TypeVar
 
 from tidegate.kube.client import QUIET_LIMIT, Objects, Operations
 from tidegate.kube.errors import Invalid, NotFound, PreconditionFailed
+from tidegate.kube.kinds import Kind, Object, key_of
 from tidegate.kube.memory.feed import Feed, Receiver
 from tidegate.kube.memory.journal import Happening, Scope, copy_of
-from tidegate.kube.kinds import Kind, Object, key_of
 from tidegate.kube.memory.state import WITHOUT_STATUS, State, require
 from tidegate.kube.patches import PatchFailed, json_patched, merged
 from tidegate.kube.watch import WatchEvent

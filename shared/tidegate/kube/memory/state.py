@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from tidegate.kube import kinds
 from tidegate.kube.errors import AlreadyExists, Conflict, Invalid, NotFound
-from tidegate.kube.memory.journal import Journal, copy_of
 from tidegate.kube.kinds import Kind, Object, key_of
+from tidegate.kube.memory.journal import Journal, copy_of
 from tidegate.kube.memory.ownership import Owners, after_apply, after_update, conflicts
 from tidegate.kube.store import Key
 
