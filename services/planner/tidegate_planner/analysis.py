@@ -1,0 +1,199 @@
+"""The AnalysisRuns of a rollout: which must run now, what their verdicts mean (`argo-behaviour.md` 7.2, 7.3, 7.7).
+
+Rule of this file: pure. The planner decides that a run must exist and how it is named; the analyzer creates and measures it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tidegate import keys
+from tidegate.rollout import Analysis
+from tidegate_planner.plan import StartAnalysis, TerminateAnalysis
+from tidegate_planner.progress import INCONCLUSIVE_RUN
+from tidegate_planner.seen import AnalysisRun
+from tidegate_planner.situation import Situation, next_revision
+from tidegate_planner.targets import current_step
+from tidegate_planner.templates import merged_run_spec
+
+Json = Mapping[str, Any]
+
+STEP, BACKGROUND = "Step", "Background"
+UNFINISHED = frozenset({"", "Pending", "Running"})
+WORDS = {STEP: "Step-based analysis", BACKGROUND: "Background analysis"}
+STATUS_FIELDS = {STEP: "currentStepAnalysisRunStatus", BACKGROUND: "currentBackgroundAnalysisRunStatus"}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the current runs say: a reason to abort, or the pause that an inconclusive one asks for."""
+
+    abort_reason: str | None = None
+    inconclusive: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunInUse:
+    """The run that counts now for one kind. Its name is in the status before the run exists, so that a finished older run of the
+    same step (an attempt before an abort, say) can never be taken for it."""
+
+    kind: str
+    name: str
+    config: Analysis
+    run: AnalysisRun | None
+
+    @property
+    def phase(self) -> str:
+        return self.run.phase if self.run else ""
+
+
+def runs_in_use(at: Situation) -> list[RunInUse]:
+    found = []
+    for kind in (STEP, BACKGROUND):
+        config = _configured(at, kind)
+        if config is not None:
+            name = _name(at, kind)
+            run = next((each for each in at.seen.analysis_runs if each.name == name), None)
+            found.append(RunInUse(kind, name, config, run))
+    return found
+
+
+def verdict(at: Situation) -> Verdict:
+    runs = runs_in_use(at)
+    for each in runs:
+        if each.run is not None and each.phase in {"Failed", "Error"}:
+            text = f"{WORDS[each.kind]} phase error/failed"
+            return Verdict(abort_reason=f"{text}: {each.run.message}" if each.run.message else text)
+    inconclusive = any(each.phase == "Inconclusive" for each in runs)
+    return Verdict(inconclusive=INCONCLUSIVE_RUN) if inconclusive else Verdict()
+
+
+def step_passed(at: Situation) -> bool:
+    return any(each.kind == STEP and each.phase == "Successful" for each in runs_in_use(at))
+
+
+def wanted_runs(at: Situation) -> list[StartAnalysis]:
+    """Runs that must exist and do not. None starts while the rollout is paused."""
+    if at.progress.pauses or at.spec.paused:
+        return []
+    return [StartAnalysis(manifest=_manifest(at, each)) for each in runs_in_use(at) if each.run is None]
+
+
+def idle_runs(at: Situation) -> list[TerminateAnalysis]:
+    """Unfinished runs of this rollout that nothing waits for any more."""
+    kept = {each.name for each in runs_in_use(at)}
+    over = (run for run in at.seen.analysis_runs if run.kind in WORDS and run.phase in UNFINISHED and not run.terminate)
+    return [TerminateAnalysis(name=run.name) for run in over if run.name not in kept]
+
+
+def run_statuses(at: Situation) -> dict[str, Json]:
+    """`status.canary.current...AnalysisRunStatus` (1.3). They outlive an abort, so that a person can see what failed."""
+    before = at.seen.status.get("canary") or {}
+    statuses: dict[str, Json] = {}
+    for each in runs_in_use(at):
+        message = {"message": each.run.message} if each.run and each.run.message else {}
+        statuses[STATUS_FIELDS[each.kind]] = {"name": each.name, "status": each.phase or "Pending", **message}
+    if at.progress.abort and at.seen.status.get("currentPodHash") == at.progress.current_hash:
+        statuses.update({field: _up_to_date(at, before[field]) for field in STATUS_FIELDS.values() if before.get(field)})
+    return statuses
+
+
+def _up_to_date(at: Situation, told: Json) -> Json:
+    run = next((each for each in at.seen.analysis_runs if each.name == told.get("name")), None)
+    if run is None:
+        return told
+    return {"name": run.name, "status": run.phase or "Pending", **({"message": run.message} if run.message else {})}
+
+
+def _configured(at: Situation, kind: str) -> Analysis | None:
+    """The analysis of this kind that should be running; none on the first deployment, after promotion or abort."""
+    progress = at.progress
+    if progress.fully_promoted or progress.abort or progress.promote_full:
+        return None
+    if kind == STEP:
+        step = current_step(progress, at.canary)
+        return step if isinstance(step, Analysis) else None
+    background = at.canary.analysis
+    started = background is not None and (progress.step_index is None or progress.step_index >= background.starting_step)
+    return background if started else None
+
+
+def _name(at: Situation, kind: str) -> str:
+    """The name in the status while it is about this very step, revision and attempt; else the next free one."""
+    base = _base_name(at, kind)
+    taken = {run.name: run for run in at.seen.analysis_runs}
+    told = ((at.seen.status.get("canary") or {}).get(STATUS_FIELDS[kind]) or {}).get("name", "")
+    matches = told == base or told.startswith(f"{base}.")
+    run = taken.get(told)
+    finished_before = run is not None and (_was_retried(at) or (run.phase == "Inconclusive" and _pause_was_cleared(at)))
+    if matches and not finished_before:
+        return str(told)
+    return _free_name(base, list(taken))
+
+
+def _base_name(at: Situation, kind: str) -> str:
+    others = [each for each in at.seen.replica_sets if each is not at.roles.new]
+    suffix = f"-{at.progress.step_index}" if kind == STEP else ""
+    return f"{at.seen.name}-{at.progress.current_hash}-{next_revision(at.roles.new, others)}{suffix}"
+
+
+def _was_retried(at: Situation) -> bool:
+    conditions = at.seen.status.get("conditions") or ()
+    return not at.seen.status.get("abort") and any(each.get("reason") == "RolloutAborted" for each in conditions)
+
+
+def _pause_was_cleared(at: Situation) -> bool:
+    """A person has let an inconclusive run pass: the pause is gone, the controller's flag is still up (4)."""
+    return bool(at.seen.status.get("controllerPause")) and not at.seen.status.get("pauseConditions")
+
+
+def _manifest(at: Situation, wanted: RunInUse) -> Json:
+    seen, is_step = at.seen, wanted.kind == STEP
+    others = [each for each in seen.replica_sets if each is not at.roles.new]
+    metadata = wanted.config.config.get("analysisRunMetadata") or {}
+    labels = {
+        keys.POD_TEMPLATE_HASH: at.progress.current_hash,
+        keys.ROLLOUT_TYPE: wanted.kind,
+        **({keys.STEP_INDEX: str(at.progress.step_index)} if is_step else {}),
+        **({keys.INSTANCE_ID: seen.labels[keys.INSTANCE_ID]} if keys.INSTANCE_ID in seen.labels else {}),
+        **(metadata.get("labels") or {}),
+        **(at.spec.selector.get("matchLabels") or {}),
+    }
+    revision = str(next_revision(at.roles.new, others))
+    return {
+        "apiVersion": keys.API_VERSION,
+        "kind": "AnalysisRun",
+        "metadata": {
+            "name": wanted.name,
+            "namespace": seen.namespace,
+            "labels": labels,
+            "annotations": {**(metadata.get("annotations") or {}), keys.REVISION: revision},
+            "ownerReferences": [owner_reference(at)],
+        },
+        "spec": merged_run_spec(wanted.config.config, seen.templates, manifest=seen.manifest, hashes=_hashes(at)),
+    }
+
+
+def owner_reference(at: Situation) -> Json:
+    return {
+        "apiVersion": keys.API_VERSION,
+        "kind": "Rollout",
+        "name": at.seen.name,
+        "uid": at.seen.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def _hashes(at: Situation) -> Mapping[str, str]:
+    return {"Stable": at.progress.stable_hash, "Latest": at.progress.current_hash}
+
+
+def _free_name(base: str, taken: Sequence[str]) -> str:
+    """`base`, else `base.1`, `base.2`, ...: a finished run of that name is kept as history (7.3)."""
+    if base not in taken:
+        return base
+    number = 1
+    while f"{base}.{number}" in taken:
+        number += 1
+    return f"{base}.{number}"

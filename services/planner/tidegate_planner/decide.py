@@ -1,0 +1,86 @@
+"""The planner's decision: everything seen in, one plan out. No clock, no I/O, no logging.
+
+`decide` may be called any number of times, on views of any age, by several planners at once: each plan is conditional on what
+it was made from, so the worst that a stale one can do is to be refused.
+"""
+
+from dataclasses import replace
+
+from tidegate.durations import rfc3339
+from tidegate.rollout import Canary, Spec
+from tidegate_planner import analysis, canary, children, routing
+from tidegate_planner.plan import Action, Plan, SetDefaultReplicas, ShiftTraffic
+from tidegate_planner.progress import Progress, aborted, obeyed, progress_of, restarted
+from tidegate_planner.seen import Seen
+from tidegate_planner.situation import Situation, new_replica_set, roles_of
+from tidegate_planner.status import invalid_status, new_status, progress_deadline
+
+
+def decide(seen: Seen, now: float) -> Plan:
+    """The whole new status, what to do in this pass, and when to look again though nothing changed."""
+    if seen.problem is not None or seen.spec is None:
+        problem = seen.problem or "the spec could not be read"
+        return Plan(status=invalid_status(seen.status, problem=problem, generation=seen.generation, now=rfc3339(now)))
+    if f"{seen.name}-{seen.template_hash}" in seen.taken_names:
+        collided = {**seen.status, "collisionCount": int(seen.status.get("collisionCount") or 0) + 1}
+        return Plan(status=collided)
+    strategy = seen.spec.strategy
+    if not isinstance(strategy, Canary):
+        problem = f'The Rollout "{seen.name}" is invalid: spec.strategy.blueGreen: this version of Tidegate does canaries only'
+        return Plan(status=invalid_status(seen.status, problem=problem, generation=seen.generation, now=rfc3339(now)))
+    return _decide_canary(_situation(seen, seen.spec, strategy, now))
+
+
+def _situation(seen: Seen, spec: Spec, strategy: Canary, now: float) -> Situation:
+    new = new_replica_set(seen)
+    steps = len(strategy.steps) or None
+    progress = _noticed(progress_of(seen.status), new.hash if new else seen.template_hash, strategy)
+    progress = obeyed(progress, now=rfc3339(now), steps=steps)
+    roles = roles_of(seen, new, progress.stable_hash)
+    return Situation(seen=seen, spec=spec, canary=strategy, roles=roles, progress=progress, now=now)
+
+
+def _noticed(before: Progress, current_hash: str, strategy: Canary) -> Progress:
+    """A changed template or plan starts over; a plan changed after it was carried out has nothing left to do (2.2)."""
+    steps = len(strategy.steps) or None
+    if before.current_hash != current_hash:
+        return restarted(before, current_hash=current_hash, steps_hash=strategy.steps_hash, steps=steps)
+    if before.steps_hash == strategy.steps_hash:
+        return before
+    if before.fully_promoted:
+        return replace(before, steps_hash=strategy.steps_hash, step_index=steps)
+    return restarted(before, current_hash=current_hash, steps_hash=strategy.steps_hash, steps=steps)
+
+
+def _decide_canary(at: Situation) -> Plan:
+    at = replace(at, progress=canary.advanced(at))
+    at = replace(at, roles=roles_of(at.seen, at.roles.new, at.progress.stable_hash))
+    verdict = new_status(at)
+    if verdict.deadline_abort:
+        progress = aborted(at.progress, reason=verdict.deadline_abort, now=rfc3339(at.now), steps=at.steps)
+        at = replace(at, progress=progress)
+        verdict = new_status(at)
+    return Plan(status=verdict.status, actions=tuple(_actions(at)), wake_at=_wake_at(at, verdict.status))
+
+
+def _actions(at: Situation) -> list[Action]:
+    actions: list[Action] = []
+    if not at.spec.replicas_given:
+        actions.append(SetDefaultReplicas(replicas=at.spec.replicas))
+    request = routing.wanted(at)
+    if request is not None and not _confirmed(at, request.digest):
+        actions.append(ShiftTraffic(request=request))
+    actions += children.replica_set_actions(at)
+    actions += analysis.idle_runs(at)
+    actions += analysis.wanted_runs(at)
+    return actions
+
+
+def _confirmed(at: Situation, digest: str) -> bool:
+    traffic = at.seen.traffic
+    return traffic is not None and traffic.digest == digest and traffic.state == "applied"
+
+
+def _wake_at(at: Situation, status: dict[str, object]) -> float | None:
+    moments = (canary.pause_ends(at), children.next_deadline(at), progress_deadline(at, status))
+    return min((moment for moment in moments if moment is not None), default=None)

@@ -1,0 +1,87 @@
+"""What a decision asks for: a status, actions in order, and when to look again. Data only; `apply` carries it out.
+
+A plan is complete: carrying it out twice, or half of it and then deciding anew, ends in the same place, because every
+action is conditional on what it was decided from.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tidegate.messages import TrafficRequested
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetDefaultReplicas:
+    """Write `spec.replicas: 1` back where the user left it out: the HPA reads it (`argo-behaviour.md` 1.2)."""
+
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnotateRollout:
+    annotations: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateReplicaSet:
+    """`manifest` is whole, with the replicas it needs at once: scaling it afterwards would cost a second write."""
+
+    hash: str
+    manifest: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleReplicaSet:
+    """From what was seen to what is wanted; `annotations` go into the same write (None removes one)."""
+
+    name: str
+    hash: str
+    before: int
+    after: int
+    annotations: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteReplicaSet:
+    name: str
+    uid: str
+    resource_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftTraffic:
+    request: TrafficRequested
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartAnalysis:
+    manifest: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TerminateAnalysis:
+    name: str
+
+
+Action = (
+    SetDefaultReplicas
+    | AnnotateRollout
+    | CreateReplicaSet
+    | ScaleReplicaSet
+    | DeleteReplicaSet
+    | ShiftTraffic
+    | StartAnalysis
+    | TerminateAnalysis
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """`status` is the whole new status. `wake_at` is a time in seconds since 1970, or None when only a change can matter."""
+
+    status: Json
+    actions: tuple[Action, ...] = ()
+    wake_at: float | None = None

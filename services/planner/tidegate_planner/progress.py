@@ -1,0 +1,129 @@
+"""Where a rollout stands: the part of its status that steers, as one value, and the changes that commands make to it.
+
+Rule of this file: each function takes a Progress and returns one; nothing else remembers anything. What people and tools
+patch into the status (`argo-behaviour.md` 6.1) is obeyed here (6.2).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+Json = Mapping[str, Any]
+
+CANARY_PAUSE = "CanaryPauseStep"
+BLUE_GREEN_PAUSE = "BlueGreenPause"
+INCONCLUSIVE_RUN = "InconclusiveAnalysisRun"
+INCONCLUSIVE_EXPERIMENT = "InconclusiveExperiment"
+
+
+@dataclass(frozen=True, slots=True)
+class PauseCondition:
+    reason: str
+    start_time: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """`step_index` is None where the plan has no steps. `abort_reason` is new text for this decision only, never read back."""
+
+    current_hash: str = ""
+    stable_hash: str = ""
+    step_index: int | None = None
+    steps_hash: str = ""
+    pauses: tuple[PauseCondition, ...] = ()
+    controller_pause: bool = False
+    abort: bool = False
+    aborted_at: str | None = None
+    promote_full: bool = False
+    abort_reason: str = ""
+    promoted_because: str = ""
+
+    @property
+    def fully_promoted(self) -> bool:
+        return self.stable_hash != "" and self.stable_hash == self.current_hash
+
+    @property
+    def inconclusive(self) -> bool:
+        return any(pause.reason == INCONCLUSIVE_RUN for pause in self.pauses)
+
+    def pause_for(self, reason: str) -> PauseCondition | None:
+        return next((pause for pause in self.pauses if pause.reason == reason), None)
+
+
+def progress_of(status: Json) -> Progress:
+    return Progress(
+        current_hash=status.get("currentPodHash") or "",
+        stable_hash=status.get("stableRS") or "",
+        step_index=status.get("currentStepIndex"),
+        steps_hash=status.get("currentStepHash") or "",
+        pauses=tuple(PauseCondition(each["reason"], each.get("startTime") or "") for each in status.get("pauseConditions") or ()),
+        controller_pause=bool(status.get("controllerPause")),
+        abort=bool(status.get("abort")),
+        aborted_at=status.get("abortedAt"),
+        promote_full=bool(status.get("promoteFull")),
+    )
+
+
+def restarted(before: Progress, *, current_hash: str, steps_hash: str, steps: int | None) -> Progress:
+    """What a changed template or changed steps make of it: everything that was about the former update is forgotten.
+
+    The first revision ever is stable at once (`argo-behaviour.md` 5.4); a return to the stable template has no step to take.
+    `steps` is the number of steps, None for a strategy or a plan without any.
+    """
+    stable_hash = before.stable_hash or current_hash
+    at_end = stable_hash == current_hash
+    index = None if steps is None else steps if at_end else 0
+    because = "" if before.stable_hash else "Initial deploy"
+    return Progress(
+        current_hash=current_hash, stable_hash=stable_hash, step_index=index, steps_hash=steps_hash, promoted_because=because
+    )
+
+
+def aborted(before: Progress, *, reason: str, now: str, steps: int | None) -> Progress:
+    """The time of the first abort is kept; a rollout that is already at its target has nothing to abort."""
+    if before.fully_promoted:
+        return replace(before, abort=False, aborted_at=None)
+    return replace(
+        before,
+        abort=True,
+        aborted_at=before.aborted_at or now,
+        abort_reason=reason,
+        pauses=(),
+        controller_pause=False,
+        step_index=None if steps is None else 0,
+    )
+
+
+def paused(before: Progress, *, reason: str, now: str) -> Progress:
+    if before.pause_for(reason):
+        return before
+    return replace(before, pauses=(*before.pauses, PauseCondition(reason, now)), controller_pause=True)
+
+
+def resumed(before: Progress, *, reason: str) -> Progress:
+    """Without `reason`'s pause; when it was the last one nothing of the controller's pausing is left."""
+    left = tuple(pause for pause in before.pauses if pause.reason != reason)
+    return replace(before, pauses=left, controller_pause=bool(left))
+
+
+def promoted(before: Progress, *, because: str, steps: int | None) -> Progress:
+    return replace(
+        before,
+        stable_hash=before.current_hash,
+        step_index=steps,
+        promote_full=False,
+        pauses=(),
+        controller_pause=False,
+        promoted_because=because,
+    )
+
+
+def obeyed(before: Progress, *, now: str, steps: int | None) -> Progress:
+    """What the user's words in the status ask for: abort, full promotion, or nothing."""
+    if before.promote_full:
+        if before.fully_promoted:
+            return replace(before, promote_full=False)
+        return replace(before, abort=False, aborted_at=None, pauses=(), controller_pause=False)
+    if before.abort:
+        return aborted(before, reason="", now=now, steps=steps)
+    return replace(before, aborted_at=None)

@@ -1,0 +1,149 @@
+"""The traffic a rollout should have now, as one request to the traffic-shifter (`argo-behaviour.md` 3.7, 3.8).
+
+Rule of this file: pure. The weight is computed once for all routers; what each of them needs to express it is the shifter's
+business. Nothing is routed to a ReplicaSet without available pods, and no step passes before the shift was seen to happen.
+"""
+
+import hashlib
+
+from tidegate.messages import Destination, HeaderRoute, MirrorRoute, Router, ServiceTarget, Split, TrafficRequested
+from tidegate.rollout import SetHeaderRoute, SetMirrorRoute
+from tidegate_planner.seen import ReplicaSet
+from tidegate_planner.situation import Situation
+from tidegate_planner.targets import counts_reached, recorded_weights, weight_at
+
+
+def wanted(at: Situation) -> TrafficRequested | None:
+    """The whole request, or None where the rollout names neither Services nor routers, or nothing may be touched yet."""
+    services = _service_targets(at)
+    split = _split(at) if at.canary.traffic_routing else None
+    if not services and split is None:
+        return None
+    routers = tuple(Router(router=each.name, config=dict(each.config)) for each in at.canary.routers) if split else ()
+    request = TrafficRequested(
+        namespace=at.seen.namespace,
+        name=at.seen.name,
+        uid=at.seen.uid,
+        fence=at.seen.fence,
+        digest="-",
+        services=services,
+        routers=routers,
+        split=split,
+    )
+    content = request.model_dump_json(exclude={"fence", "digest"})
+    digest = hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
+    return request.model_copy(update={"digest": digest})
+
+
+def settled(at: Situation) -> bool:
+    """Whether the data plane has moved to what this very situation wants. Always so without traffic routing."""
+    if not at.canary.traffic_routing:
+        return True
+    request, traffic = wanted(at), at.seen.traffic
+    return request is not None and traffic is not None and traffic.digest == request.digest and traffic.state == "applied"
+
+
+# --- Services ----------------------------------------------------------------------------------------------------------
+
+
+def _service_targets(at: Situation) -> tuple[ServiceTarget, ...]:
+    canary, progress = at.canary, at.progress
+    if progress.inconclusive and not canary.traffic_routing:
+        return ()
+    to_canary = at.roles.stable if progress.abort else at.roles.new
+    pairs = ((canary.stable_service, at.roles.stable), (canary.canary_service, to_canary))
+    targets = (_target(at, service, chosen) for service, chosen in pairs)
+    return tuple(target for target in targets if target is not None)
+
+
+def _target(at: Situation, service: str, chosen: ReplicaSet | None) -> ServiceTarget | None:
+    """A Service is adopted only onto a full ReplicaSet, and switched only onto one that serves (N14); else it stays as it is."""
+    seen = at.seen.services.get(service)
+    if not service or seen is None or chosen is None:
+        return None
+    serving = chosen.available > 0 if seen.managed_by else 0 < chosen.replicas <= chosen.available
+    if seen.hash == chosen.hash or serving:
+        return ServiceTarget(service=service, hash=chosen.hash)
+    return ServiceTarget(service=service, hash=seen.hash) if seen.hash else None
+
+
+# --- weights -----------------------------------------------------------------------------------------------------------
+
+
+def canary_weight(at: Situation) -> int:
+    """The first rule of 3.8 that fits; kept where it is while stable could not carry the share it would get."""
+    weight = _rule_weight(at)
+    stable = at.roles.stable
+    if stable is None or stable is at.roles.new:
+        return weight
+    share = (at.canary.max_weight - weight) * at.spec.replicas // at.canary.max_weight
+    return weight if stable.available >= share else _recorded_weight(at)
+
+
+def _rule_weight(at: Situation) -> int:
+    progress, canary = at.progress, at.canary
+    available = at.roles.new.available if at.roles.new else 0
+    if progress.fully_promoted or progress.abort or available == 0:
+        return 0
+    if progress.promote_full:
+        if canary.dynamic_stable_scale:
+            return canary.max_weight * min(available, at.spec.replicas) // max(1, at.spec.replicas)
+        return _recorded_weight(at)
+    index = progress.step_index
+    if index is None:
+        return 0  # no steps: the stable Service moves at promotion
+    if not counts_reached(at):
+        return weight_at(index - 1, canary) if index > 0 else 0
+    return weight_at(index, canary) if index < len(canary.steps) else canary.max_weight
+
+
+def _split(at: Situation) -> Split:
+    canary = at.canary
+    weight = canary_weight(at)
+    managed = _canary_serves(at)
+    return Split(
+        canary=Destination(weight=weight, service=canary.canary_service or None, hash=_hash(at.roles.new)),
+        stable=Destination(weight=canary.max_weight - weight, service=canary.stable_service or None, hash=_hash(at.roles.stable)),
+        header_routes=_header_routes(at) if managed else (),
+        mirror_routes=_mirror_routes(at) if managed else (),
+        managed_routes=canary.managed_routes,
+        max_weight=canary.max_weight,
+    )
+
+
+def _canary_serves(at: Situation) -> bool:
+    """Header and mirror routes exist only while an update runs and its pods can answer."""
+    progress = at.progress
+    ended = progress.fully_promoted or progress.abort or progress.promote_full
+    return not ended and at.roles.new is not None and at.roles.new.available > 0
+
+
+def _hash(replica_set: ReplicaSet | None) -> str:
+    return replica_set.hash if replica_set else ""
+
+
+def _recorded_weight(at: Situation) -> int:
+    recorded = recorded_weights(at)
+    return recorded.canary if recorded else 0
+
+
+def _header_routes(at: Situation) -> tuple[HeaderRoute, ...]:
+    """Those that the steps up to now have set and not removed again."""
+    routes: dict[str, HeaderRoute] = {}
+    for step in at.canary.steps[: (at.progress.step_index or 0) + 1]:
+        if isinstance(step, SetHeaderRoute):
+            routes.pop(step.name, None)
+            if step.match:
+                routes[step.name] = HeaderRoute(name=step.name, match=tuple(dict(each) for each in step.match))
+    return tuple(routes.values())
+
+
+def _mirror_routes(at: Situation) -> tuple[MirrorRoute, ...]:
+    routes: dict[str, MirrorRoute] = {}
+    for step in at.canary.steps[: (at.progress.step_index or 0) + 1]:
+        if isinstance(step, SetMirrorRoute):
+            routes.pop(step.name, None)
+            if step.match:
+                match = tuple(dict(each) for each in step.match)
+                routes[step.name] = MirrorRoute(name=step.name, match=match, percentage=step.percentage)
+    return tuple(routes.values())

@@ -1,0 +1,115 @@
+"""What the planner looks at when it decides: one rollout and everything around it, as plain values.
+
+Rule of this file: values only. `observe` fills them from the caches, the simulation from its model, tests by hand.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tidegate import keys
+from tidegate.rollout import Spec
+from tidegate_planner.replicas import Count
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaSet:
+    """A ReplicaSet that belongs to the rollout. `revision` is 0 where the annotation is missing or unreadable."""
+
+    name: str
+    hash: str
+    uid: str = ""
+    resource_version: int = 0
+    revision: int = 0
+    created: str = ""
+    replicas: int = 0
+    current: int = 0
+    ready: int = 0
+    available: int = 0
+    settled: bool = True  # its controller has seen the latest spec
+    deleting: bool = False
+    annotations: Json = field(default_factory=dict)
+    labels: Json = field(default_factory=dict)
+    template: Json = field(default_factory=dict)
+    failure: Json | None = None  # its ReplicaFailure condition, while it is True
+
+    @property
+    def count(self) -> Count:
+        return Count(self.replicas, self.available)
+
+    @property
+    def scale_down_deadline(self) -> str | None:
+        return self.annotations.get(keys.SCALE_DOWN_DEADLINE) or None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A Service that the rollout names. `hash` is "" until its selector chooses one ReplicaSet."""
+
+    name: str
+    hash: str
+    managed_by: str
+    resource_version: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """The traffic-shifter's last word: the request of this `digest` is `applied`, `pending` or `failed`."""
+
+    digest: str
+    state: str
+    verified: bool | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalysisRun:
+    """A run that the rollout owns."""
+
+    name: str
+    phase: str
+    message: str = ""
+    hash: str = ""
+    kind: str = ""
+    step_index: int | None = None
+    created: str = ""
+    spec: Json = field(default_factory=dict)
+    terminate: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """Everything one decision is made from.
+
+    `spec` is None when `problem` tells what is wrong with the manifest (the whole text of the InvalidSpec condition).
+    `taken_names` are names of ReplicaSets that exist but are not ours or not equal: the next hash must differ
+    (`argo-behaviour.md` 2.3). `create_errors` maps a hash to the API server's refusal of its ReplicaSet.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    resource_version: int
+    annotations: Json
+    labels: Json
+    status: Json
+    manifest: Json
+    spec: Spec | None
+    problem: str | None = None
+    template_hash: str = ""
+    replica_sets: tuple[ReplicaSet, ...] = ()
+    services: Mapping[str, Service] = field(default_factory=dict)
+    traffic: Traffic | None = None
+    analysis_runs: tuple[AnalysisRun, ...] = ()
+    templates: Mapping[tuple[str, str], Json] = field(default_factory=dict)
+    taken_names: frozenset[str] = frozenset()
+    create_errors: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def fence(self) -> int:
+        """The highest resourceVersion this was read at (DESIGN.md 3): orders traffic requests, survives every restart."""
+        sets = max((each.resource_version for each in self.replica_sets), default=0)
+        return max(self.resource_version, sets, max((each.resource_version for each in self.services.values()), default=0))

@@ -1,0 +1,78 @@
+"""The rollout's ReplicaSets by role, and what else one decision keeps looking up. Derived from what was seen, decides nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tidegate.podtemplate import same_template
+
+from tidegate.rollout import Canary, Spec
+from tidegate_planner.progress import Progress
+from tidegate_planner.replicas import Budget, Count, budget
+from tidegate_planner.seen import ReplicaSet, Seen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roles:
+    """`new` carries the wanted template and may not exist yet; `older` is every other one but stable, newest revision first."""
+
+    new: ReplicaSet | None
+    stable: ReplicaSet | None
+    older: tuple[ReplicaSet, ...]
+
+    @property
+    def everyone(self) -> tuple[ReplicaSet, ...]:
+        """Each ReplicaSet once, also where stable and new are the same."""
+        first = () if self.new is None else (self.new,)
+        second = () if self.stable is None or self.stable is self.new else (self.stable,)
+        return (*first, *second, *self.older)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    seen: Seen
+    spec: Spec
+    canary: Canary
+    roles: Roles
+    progress: Progress
+    now: float
+
+    @property
+    def budget(self) -> Budget:
+        return budget(self.spec.replicas, self.canary.max_surge, self.canary.max_unavailable)
+
+    @property
+    def steps(self) -> int | None:
+        """How many steps the plan has, None without any: the index then stays unset."""
+        return len(self.canary.steps) or None
+
+    @property
+    def new_count(self) -> Count:
+        """The new ReplicaSet's pods; none while it is still to be created."""
+        return self.roles.new.count if self.roles.new else Count(0, 0)
+
+
+def new_replica_set(seen: Seen) -> ReplicaSet | None:
+    """The ReplicaSet of the wanted template (`argo-behaviour.md` 2.1): by our hash, else by an equal template.
+
+    The second finds those of the peer after a takeover, whose hash is computed differently; the oldest equal one wins, so
+    that every replica of the planner picks the same.
+    """
+    by_hash = next((each for each in seen.replica_sets if each.hash == seen.template_hash), None)
+    if by_hash is not None or not seen.replica_sets or seen.spec is None:
+        return by_hash
+    template = seen.spec.template
+    equal = [each for each in seen.replica_sets if each.template and same_template(template, each.template)]
+    return min(equal, key=lambda each: (each.created, each.name), default=None)
+
+
+def roles_of(seen: Seen, new: ReplicaSet | None, stable_hash: str) -> Roles:
+    stable = next((each for each in seen.replica_sets if stable_hash and each.hash == stable_hash), None)
+    others = [each for each in seen.replica_sets if each is not new and each is not stable]
+    others.sort(key=lambda each: (each.revision, each.created, each.name), reverse=True)
+    return Roles(new=new, stable=stable, older=tuple(others))
+
+
+def next_revision(new: ReplicaSet | None, others: Sequence[ReplicaSet]) -> int:
+    """One above every other; a ReplicaSet that is used again gets a new, higher number (`argo-behaviour.md` 2.5)."""
+    highest = max((each.revision for each in others), default=0)
+    return new.revision if new is not None and new.revision > highest else highest + 1

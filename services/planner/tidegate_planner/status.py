@@ -1,0 +1,263 @@
+"""The whole new status of a Rollout, from its progress and its ReplicaSets (`argo-behaviour.md` 1.3, 6.3 to 6.5).
+
+Rule of this file: pure, and complete: what is not put in here leaves the status. Counts that are 0 and flags that are false are
+left out, as the peer does, so that tools which compare statuses see the same.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tidegate.durations import epoch, rfc3339
+from tidegate.rollout import Analysis, Experiment, Pause
+from tidegate_planner import analysis, chronicle, conditions
+from tidegate_planner.conditions import Conditions
+from tidegate_planner.situation import Situation
+from tidegate_planner.targets import current_step
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A new status, and the abort that the deadline asks for, if it does."""
+
+    status: dict[str, Any]
+    deadline_abort: str = ""
+
+
+def new_status(at: Situation) -> Verdict:
+    before = at.seen.status
+    status: dict[str, Any] = {**_counts(at), **_steering(at), "blueGreen": {}, "canary": _canary(at)}
+    status["observedGeneration"] = str(at.seen.generation)
+    status["selector"] = selector_text(at.spec.selector)
+    status["duration"] = chronicle.duration(at)
+    for kept in ("collisionCount", "restartedAt"):
+        if before.get(kept) is not None:
+            status[kept] = before[kept]
+    held = Conditions(before.get("conditions") or (), now=rfc3339(at.now))
+    held.remove(conditions.INVALID_SPEC)
+    deadline_abort = _set_conditions(at, held, status)
+    status["conditions"] = held.as_list()
+    phase, message = phase_of(at, held, status)
+    status["phase"] = phase
+    if message:
+        status["message"] = message
+    return Verdict(status, deadline_abort)
+
+
+def _counts(at: Situation) -> dict[str, int]:
+    sets = at.roles.everyone
+    counts = {
+        "replicas": sum(each.current for each in sets),
+        "updatedReplicas": at.roles.new.current if at.roles.new else 0,
+        "readyReplicas": sum(each.ready for each in sets),
+        "availableReplicas": sum(each.available for each in sets),
+    }
+    counts["HPAReplicas"] = counts["replicas"]
+    return {field: count for field, count in counts.items() if count}
+
+
+def _steering(at: Situation) -> dict[str, Any]:
+    progress = at.progress
+    fields: dict[str, Any] = {
+        "currentPodHash": progress.current_hash,
+        "stableRS": progress.stable_hash,
+        "currentStepHash": progress.steps_hash,
+        "abort": progress.abort,
+        "abortedAt": progress.aborted_at,
+        "promoteFull": progress.promote_full,
+        "controllerPause": progress.controller_pause,
+        "pauseConditions": [{"reason": each.reason, "startTime": each.start_time} for each in progress.pauses],
+    }
+    steering = {field: value for field, value in fields.items() if value}
+    if progress.step_index is not None:
+        steering["currentStepIndex"] = progress.step_index
+    return steering
+
+
+def _canary(at: Situation) -> dict[str, Any]:
+    canary: dict[str, Any] = dict(analysis.run_statuses(at))
+    weights = chronicle.weights(at)
+    return {**canary, "weights": weights} if weights else canary
+
+
+def selector_text(selector: Json) -> str:
+    """A label selector in the form of `kubectl -l`, sorted, as the scale subresource needs it."""
+    parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
+    for each in selector.get("matchExpressions") or ():
+        key, operator, values = each.get("key", ""), each.get("operator"), ",".join(sorted(each.get("values") or ()))
+        forms = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key, "DoesNotExist": f"!{key}"}
+        parts.append(forms.get(operator, key))
+    return ",".join(sorted(parts))
+
+
+# --- conditions --------------------------------------------------------------------------------------------------------
+
+
+def _set_conditions(at: Situation, held: Conditions, status: Json) -> str:
+    _set_pause_and_retry(at, held)
+    turned_unhealthy = _set_health(at, held, status)
+    deadline_abort = _set_progressing(at, held, status, turned_unhealthy=turned_unhealthy)
+    enough = int(status.get("availableReplicas", 0)) >= at.spec.replicas
+    words = "has" if enough else "does not have"
+    held.put(
+        conditions.AVAILABLE,
+        status=str(enough),
+        reason="AvailableReason",
+        message=f"Rollout {words} minimum availability",
+    )
+    done = at.progress.fully_promoted
+    held.put(conditions.COMPLETED, status=str(done), reason="RolloutCompleted", message="RolloutCompleted")
+    failure = next((each.failure for each in at.roles.everyone if each.failure), None)
+    if failure is None:
+        held.remove(conditions.REPLICA_FAILURE)
+    else:
+        reason, message = failure.get("reason", ""), failure.get("message", "")
+        held.put(conditions.REPLICA_FAILURE, status="True", reason=reason, message=message)
+    return deadline_abort
+
+
+def _set_pause_and_retry(at: Situation, held: Conditions) -> None:
+    """Paused and Progressing tell a pause; an abort freezes both, as the last word about what was going on (6.2)."""
+    if at.progress.abort:
+        return
+    was_aborted = held.reason(conditions.PROGRESSING) == conditions.ABORTED
+    is_paused = bool(at.progress.pauses) or at.spec.paused
+    if was_aborted:
+        message = "Retrying Rollout after abort"
+        held.put(conditions.PROGRESSING, status="Unknown", reason=conditions.RETRY, message=message)
+    if is_paused != (held.reason(conditions.PROGRESSING) == conditions.ROLLOUT_PAUSED) and not was_aborted:
+        reason = conditions.ROLLOUT_PAUSED if is_paused else conditions.RESUMED
+        message = "Rollout is paused" if is_paused else "Rollout is resumed"
+        held.put(conditions.PROGRESSING, status="Unknown", reason=reason, message=message)
+    if is_paused != held.is_true(conditions.PAUSED):
+        held.put(conditions.PAUSED, status=str(is_paused), reason=conditions.ROLLOUT_PAUSED, message="Rollout is paused")
+
+
+def is_healthy(at: Situation, status: Json) -> bool:
+    """Everything asked for is there, and nothing else (6.5)."""
+    replicas, progress = at.spec.replicas, at.progress
+    counts = {int(status.get(field, 0)) for field in ("updatedReplicas", "availableReplicas", "replicas")}
+    steps_done = progress.step_index is None or progress.step_index >= len(at.canary.steps)
+    return counts == {replicas} and steps_done and progress.fully_promoted
+
+
+def _set_health(at: Situation, held: Conditions, status: Json) -> bool:
+    """True when a finished rollout just lost its health."""
+    is_paused = bool(at.progress.pauses) or at.spec.paused
+    if not is_paused and is_healthy(at, status):
+        held.put(conditions.HEALTHY, status="True", reason="RolloutHealthy", message="Rollout is healthy")
+        return False
+    if not held.get(conditions.HEALTHY):
+        return False
+    turned = held.put(conditions.HEALTHY, status="False", reason="RolloutHealthy", message="Rollout is not healthy")
+    was_done = at.seen.status.get("stableRS") == at.seen.status.get("currentPodHash")
+    return turned and was_done and at.progress.fully_promoted
+
+
+def _set_progressing(at: Situation, held: Conditions, status: Json, *, turned_unhealthy: bool) -> str:
+    name = at.roles.new.name if at.roles.new else f"{at.seen.name}-{at.progress.current_hash}"
+    kind = conditions.PROGRESSING
+    refused = at.seen.create_errors.get(at.progress.current_hash)
+    if at.progress.abort:
+        revision = at.seen.annotations.get("rollout.argoproj.io/revision", "")
+        because = f": {at.progress.abort_reason}" if at.progress.abort_reason else ""
+        message = f"Rollout aborted update to revision {revision}{because}"
+        held.put(kind, status="False", reason=conditions.ABORTED, message=message)
+    elif refused and at.roles.new is None:
+        message = f'Failed to create new replica set "{name}": {refused}'
+        held.put(kind, status="False", reason=conditions.CREATE_ERROR, message=message, touch=False)
+    elif is_healthy(at, status):
+        message = f'ReplicaSet "{name}" has successfully progressed.'
+        held.put(kind, status="True", reason=conditions.SET_AVAILABLE, message=message)
+    elif turned_unhealthy:
+        message = "Rollout does not have minimum availability"
+        held.put(kind, status="True", reason=conditions.SET_NOT_AVAILABLE, message=message, touch=True)
+    elif _is_paused_now(at, held):
+        return ""
+    elif conditions.made_progress(at.seen.status, status) or not held.get(kind):
+        message = f'ReplicaSet "{name}" is progressing.'
+        held.put(kind, status="True", reason=conditions.SET_UPDATED, message=message, touch=True)
+    elif timed_out(at, held):
+        message = f'ReplicaSet "{name}" has timed out progressing.'
+        turned = held.put(kind, status="False", reason=conditions.TIMED_OUT, message=message)
+        if turned and at.spec.progress_deadline_abort and not at.progress.fully_promoted:
+            return message
+    return ""
+
+
+def _is_paused_now(at: Situation, held: Conditions) -> bool:
+    return (bool(at.progress.pauses) or at.spec.paused) and held.reason(conditions.PROGRESSING) == conditions.ROLLOUT_PAUSED
+
+
+# --- the deadline ------------------------------------------------------------------------------------------------------
+
+
+def deadline(at: Situation, held: Conditions) -> float | None:
+    """When the update times out if nothing moves any more, in seconds since 1970; None while the clock stands (6.3)."""
+    progressing = held.get(conditions.PROGRESSING)
+    waiting = isinstance(current_step(at.progress, at.canary), Pause | Analysis | Experiment) and not at.progress.fully_promoted
+    lingering = any(each.scale_down_deadline for each in at.roles.older)
+    stands = progressing.get("reason") in {conditions.ABORTED, conditions.ROLLOUT_PAUSED, conditions.SET_AVAILABLE}
+    if not progressing or at.progress.abort or waiting or lingering or stands or held.is_true(conditions.PAUSED):
+        return None
+    return epoch(progressing["lastUpdateTime"]) + at.spec.progress_deadline
+
+
+def timed_out(at: Situation, held: Conditions) -> bool:
+    if held.reason(conditions.PROGRESSING) == conditions.TIMED_OUT:
+        return True
+    limit = deadline(at, held)
+    return limit is not None and at.now > limit
+
+
+# --- phase -------------------------------------------------------------------------------------------------------------
+
+
+def phase_of(at: Situation, held: Conditions, status: Json) -> tuple[str, str]:
+    """The first line of 6.4 that fits."""
+    for each in held.as_list():
+        if each.get("reason") in {conditions.ABORTED, conditions.TIMED_OUT}:
+            return "Degraded", f"{each['reason']}: {each.get('message', '')}"
+    if at.spec.paused:
+        return "Paused", "manually paused"
+    if at.progress.pauses:
+        return "Paused", at.progress.pauses[0].reason
+    waits_for = _unfinished(at, status)
+    return ("Progressing", waits_for) if waits_for else ("Healthy", "")
+
+
+def _unfinished(at: Situation, status: Json) -> str:
+    updated, available = int(status.get("updatedReplicas", 0)), int(status.get("availableReplicas", 0))
+    if updated < at.spec.replicas:
+        return "more replicas need to be updated"
+    if available < updated:
+        return "updated replicas are still becoming available"
+    if not at.canary.traffic_routing and int(status.get("replicas", 0)) > updated:
+        return "old replicas are pending termination"
+    if not at.progress.fully_promoted:
+        return "waiting for all steps to complete"
+    return ""
+
+
+def invalid_status(before: Json, *, problem: str, generation: int, now: str) -> dict[str, Any]:
+    """The status of a Rollout that cannot be understood: all else is left as it was (1.4)."""
+    held = Conditions(before.get("conditions") or (), now=now)
+    if held.get(conditions.INVALID_SPEC).get("message") != problem:
+        held.remove(conditions.INVALID_SPEC)
+    held.put(conditions.INVALID_SPEC, status="True", reason="InvalidSpec", message=problem)
+    return {
+        **before,
+        "conditions": held.as_list(),
+        "phase": "Degraded",
+        "message": f"InvalidSpec: {problem}",
+        "observedGeneration": str(generation),
+    }
+
+
+def progress_deadline(at: Situation, status: Json) -> float | None:
+    held = Conditions(status.get("conditions") or (), now=rfc3339(at.now))
+    if held.reason(conditions.PROGRESSING) == conditions.TIMED_OUT:
+        return None
+    return deadline(at, held)

@@ -1,0 +1,113 @@
+"""What the current step asks for: its weight and its pods (`argo-behaviour.md` 3.2 to 3.4), and whether the pods are there.
+
+Rule of this file: pure questions about a situation; nothing here moves the progress.
+"""
+
+from tidegate.rollout import Canary, SetCanaryScale, SetWeight, Step
+from tidegate_planner.progress import Progress
+from tidegate_planner.replicas import (
+    CanaryScale,
+    ProgressThreshold,
+    RecordedWeights,
+    at_desired_counts,
+    canary_split,
+    enough_available,
+    routed_counts,
+)
+from tidegate_planner.situation import Situation
+
+
+def weight_at(index: int, canary: Canary) -> int:
+    """The nearest setWeight at or before step `index`, 0 before the first."""
+    return next((step.weight for step in reversed(canary.steps[: index + 1]) if isinstance(step, SetWeight)), 0)
+
+
+def recorded_weights(at: Situation) -> RecordedWeights | None:
+    """`status.canary.weights` as persisted: what the data plane was last seen to do."""
+    weights = (at.seen.status.get("canary") or {}).get("weights")
+    if not weights:
+        return None
+    canary, stable = weights.get("canary") or {}, weights.get("stable") or {}
+    return RecordedWeights(canary=canary.get("weight", 0), stable=stable.get("weight", 0))
+
+
+def current_step(progress: Progress, canary: Canary) -> Step | None:
+    index = progress.step_index
+    return canary.steps[index] if index is not None and 0 <= index < len(canary.steps) else None
+
+
+def desired_weight(progress: Progress, canary: Canary) -> int:
+    """The weight that decides how many pods there are (3.2), out of `canary.max_weight`."""
+    if progress.promote_full or progress.stable_hash == "" or progress.fully_promoted:
+        return canary.max_weight
+    if progress.abort:
+        return 0
+    if current_step(progress, canary) is None:
+        return canary.max_weight
+    return weight_at(progress.step_index or 0, canary)
+
+
+def canary_scale(progress: Progress, canary: Canary) -> CanaryScale | None:
+    """The `setCanaryScale` in force (3.3): the nearest at or before the current step, none after an abort or at the end."""
+    keeps_after_abort = canary.abort_scale_down_delay == 0
+    if current_step(progress, canary) is None or (progress.abort and not keeps_after_abort):
+        return None
+    for step in reversed(canary.steps[: (progress.step_index or 0) + 1]):
+        if isinstance(step, SetCanaryScale):
+            by_weight = step.replicas is None and step.weight is None
+            return None if by_weight else CanaryScale(step.replicas, step.weight)
+    return None
+
+
+def desired_counts(at: Situation) -> tuple[int, int | None]:
+    """(canary, stable) that the current step asks for in the end. Stable is None where only the canary counts."""
+    weight = desired_weight(at.progress, at.canary)
+    replicas = at.spec.replicas
+    if at.canary.traffic_routing:
+        return _routed(at, weight)
+    if at.roles.stable is None or at.roles.stable is at.roles.new:
+        return replicas, None
+    return canary_split(replicas=replicas, weight=weight, surge=at.budget.surge, max_weight=at.canary.max_weight)
+
+
+def _routed(at: Situation, weight: int) -> tuple[int, int | None]:
+    if at.roles.stable is None or at.progress.fully_promoted:
+        return at.spec.replicas, None
+    canary, stable = routed_counts(
+        replicas=at.spec.replicas,
+        weight=weight,
+        scale=canary_scale(at.progress, at.canary),
+        floor=at.canary.min_pods,
+        dynamic=at.canary.dynamic_stable_scale,
+        recorded=recorded_weights(at),
+        aborted=at.progress.abort,
+        max_weight=at.canary.max_weight,
+    )
+    return canary, stable
+
+
+def counts_reached(at: Situation) -> bool:
+    """Whether the pods are where the current step wants them (3.4)."""
+    desired_canary, desired_stable = desired_counts(at)
+    stable = at.roles.stable
+    return at_desired_counts(
+        canary=at.new_count if at.roles.new else None,
+        desired_canary=desired_canary,
+        stable=stable.count if stable else None,
+        stable_created=stable.current if stable else 0,
+        desired_stable=None if at.canary.dynamic_stable_scale else desired_stable,
+        older=() if at.canary.traffic_routing else [each.count for each in at.roles.older],
+        threshold=threshold_of(at.canary),
+    )
+
+
+def threshold_of(canary: Canary) -> ProgressThreshold | None:
+    given = canary.threshold
+    return None if given is None else ProgressThreshold("Pods" if given.type == "Pods" else "Percent", int(given.value))
+
+
+def enough_to_promote(at: Situation) -> bool:
+    threshold = threshold_of(at.canary)
+    if threshold is not None:
+        return enough_available(at.new_count, desired=at.spec.replicas, threshold=threshold)
+    return at.roles.new is not None and at.new_count.available >= at.spec.replicas
