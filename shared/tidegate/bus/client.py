@@ -176,9 +176,9 @@ class Bus:
         self,
         message: Message,
         *,
-        timeout: float,
+        timeout: float,  # noqa: ASYNC109 - part of what is asked
         requested_by: str = "",
-        correlation: str = "",  # noqa: ASYNC109 - part of the request
+        correlation: str = "",
     ) -> RequestAnswered:
         """Store a request or command and wait for its answer.
 

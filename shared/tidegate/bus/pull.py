@@ -124,17 +124,15 @@ class Pull:
 
     async def _hear(self, msg: Msg) -> None:
         self._heard_at = self._now()
-        of_this_request = msg.subject.endswith(f".{self._request}")
         if msg.reply.startswith("$JS.ACK."):
-            if of_this_request and self._open:
-                self._open -= 1
-                if self._open == 0:
-                    self._changed.set()
+            self._open = max(0, self._open - 1)
+            if self._open == 0:
+                self._changed.set()
             self._deliver(msg)
             return
         status = (msg.headers or {}).get("Status", "")
-        if status == _HEARTBEAT_STATUS or not of_this_request:
-            return
+        if status == _HEARTBEAT_STATUS or not msg.subject.endswith(f".{self._request}"):
+            return  # alive; or the end of an earlier request
         self._open = 0
         if status not in _ORDINARY_ENDS:
             self._gone = (msg.headers or {}).get("Description") or f"status {status}"

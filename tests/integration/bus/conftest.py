@@ -43,7 +43,7 @@ def until() -> Callable[..., Awaitable[None]]:
 
     async def wait(condition: Callable[[], object], *, seconds: float = 30) -> None:
         async with asyncio.timeout(seconds):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - the conditions are plain values, not events
                 await asyncio.sleep(0.01)
 
     return wait
