@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--nodes", type=int, default=2, help="nodes to pretend (default: %(default)s)")
     up.add_argument("--pod-ready-delay", type=float, default=0.0, metavar="SECONDS", help="from start to Ready (default: 0)")
     up.add_argument("--no-audit", action="store_true", help="keep no audit log")
-    up.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the data here, and go on from what it holds")
+    up.add_argument("--keep", type=Path, metavar="FOLDER", help="put the data into this new or empty folder and leave it there")
     down = commands.add_parser("down", help="end the one that `up --state FILE` started")
     down.add_argument("--state", type=Path, metavar="FILE", required=True)
     commands.add_parser("build", help="build the binary if it is not in the cache, and print its path")

@@ -36,12 +36,18 @@ TOKEN_LIFETIME_SECONDS = 24 * 3600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """`keep` names a folder that survives `down` and that a later control plane may go on from."""
+    """`keep` names a new or empty folder for the data, which then stays after `down`: the logs and the audit log, above all."""
 
     pod_ready_delay: float = 0.0
     nodes: int = 2
     audit: bool = True
     keep: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.pod_ready_delay < 0:
+            raise ControlPlaneError(f"pod_ready_delay={self.pod_ready_delay}: must be a number of seconds, 0 or more")
+        if self.nodes < 1:
+            raise ControlPlaneError(f"nodes={self.nodes}: pods need at least 1 to run on")
 
 
 class ControlPlane:
@@ -122,7 +128,7 @@ class ControlPlane:
             raise ControlPlaneError("the control plane is up already")
         binary = build.binary(report=self._report)
         try:
-            self._layout = self._prepare(binary)
+            self._prepare(binary)
             self._start(binary)
         except BaseException:
             self.down()
@@ -163,13 +169,10 @@ class ControlPlane:
 
     # -- steps of the start
 
-    def _prepare(self, binary: Path) -> Layout:
-        keep = self.options.keep
-        data = Path(tempfile.mkdtemp(prefix="tidegate-controlplane-")) if keep is None else keep.resolve()
-        layout = self._layout = Layout(data=data, ports=_free_ports())
-        if not layout.ca.exists():
-            layout.certificates.mkdir(parents=True, mode=0o700)
-            subprocess.run([binary, "certificates", layout.certificates], check=True)
+    def _prepare(self, binary: Path) -> None:
+        layout = self._layout = Layout(data=_data_folder(self.options.keep), ports=_free_ports())
+        layout.certificates.mkdir(mode=0o700)
+        subprocess.run([binary, "certificates", layout.certificates], check=True)
         tokens = {user: secrets.token_hex(16) for user in files.USERS}
         self._token = tokens[files.ADMIN]
         _write_private(layout.tokens, files.tokens_csv(tokens))
@@ -179,7 +182,6 @@ class ControlPlane:
         layout.scheduler_config.write_text(files.scheduler_config(layout))
         stages = [path.read_text() for path in sorted(STAGES.glob("*.yaml"))]
         layout.kwok_config.write_text(files.kwok_config(stages, ready_delay=self.options.pod_ready_delay))
-        return layout
 
     def _start(self, binary: Path) -> None:
         layout = self.layout
@@ -202,11 +204,7 @@ class ControlPlane:
 
     def _create_nodes(self) -> None:
         for number in range(self.options.nodes):
-            try:
-                self.client.post("/api/v1/nodes", files.node(f"node-{number}"))
-            except CallError as error:
-                if error.status != _ALREADY_EXISTS:
-                    raise ControlPlaneError(f"creating node-{number}: {error}") from error
+            self.client.post("/api/v1/nodes", files.node(f"node-{number}"))
 
     def _is_ready(self) -> bool:
         return bool(self.client.get("/readyz") == "ok")
@@ -245,9 +243,6 @@ def up(options: Options | None = None, *, report: Callable[[str], None] = print)
     return ControlPlane(options, report=report).up()
 
 
-_ALREADY_EXISTS = 409
-
-
 def _is_true(node: dict[str, object], condition: str) -> bool:
     status = node["status"]
     assert isinstance(status, dict)
@@ -281,6 +276,16 @@ def _free_port(held: contextlib.ExitStack) -> int:
             probe.bind((HOST, port))
             return port
     raise ControlPlaneError(f"found no free port on {HOST} between {PORTS.start} and {PORTS.stop}")
+
+
+def _data_folder(keep: Path | None) -> Path:
+    if keep is None:
+        return Path(tempfile.mkdtemp(prefix="tidegate-controlplane-"))
+    keep.mkdir(parents=True, exist_ok=True)
+    # kwok would neither take over the nodes' leases in time nor know which pod addresses are in use.
+    if any(keep.iterdir()):
+        raise ControlPlaneError(f"keep={keep}: must be a new or an empty folder; going on from old data is not supported")
+    return keep.resolve()
 
 
 def _write_private(path: Path, text: str) -> None:

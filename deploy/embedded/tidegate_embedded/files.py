@@ -89,7 +89,7 @@ def kwok_config(stages: Iterable[str], *, ready_delay: float) -> str:
             },
         }
     )
-    filled = (stage.replace(READY_DELAY_PLACEHOLDER, f"{ready_delay:g}") for stage in stages)
+    filled = (stage.replace(READY_DELAY_PLACEHOLDER, f"{ready_delay:.3f}") for stage in stages)
     return "---\n".join([settings, *filled])
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 # Before a tenth is done the rate says little: the small packages of the standard library come first.
 ESTIMATE_FROM = 0.1
-# Linking comes after the last package: 15 to 50 s beside five to eight minutes of compiling.
-LINK_SHARE = 0.1
+# Linking comes after the last package: 10 to 50 s beside five to eight minutes of compiling.
+LINK_SHARE = 0.05
 
 
 @dataclass(slots=True, kw_only=True)

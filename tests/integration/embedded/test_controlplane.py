@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tidegate_embedded import ControlPlane, Options
+from tidegate_embedded import ControlPlane, ControlPlaneError, Options
 from tidegate_embedded.api import CallError, Client
 from tidegate_embedded.testing import create_namespace, wait_until
 
@@ -150,3 +150,17 @@ def test_up_in_a_terminal_is_ended_by_down(tmp_path: Path) -> None:
     assert f"export KUBECONFIG={reach['kubeconfig']}" in output
     assert not any(is_alive(pid) for pid in reach["pids"].values())
     assert not Path(reach["data_dir"]).exists()
+
+
+@pytest.mark.parametrize("options", [{"nodes": 0}, {"pod_ready_delay": -1.0}])
+def test_options_that_cannot_work_are_refused_by_name(options: dict[str, float]) -> None:
+    (name,) = options
+    with pytest.raises(ControlPlaneError, match=name):
+        Options(**options)  # type: ignore[arg-type]
+
+
+def test_a_folder_to_keep_must_be_empty(tmp_path: Path) -> None:
+    (tmp_path / "precious").touch()
+    with pytest.raises(ControlPlaneError, match="must be a new or an empty folder"):
+        ControlPlane(Options(keep=tmp_path)).up()
+    assert (tmp_path / "precious").exists()
