@@ -6,8 +6,8 @@ backendRefs, weights, rules, filters and annotations stay as they are (GW#203).
 * Managed header and mirror routes are rules placed before the others, known by their names (`name`, `name-1`, ...: one for each
   rule they are made from) and by leading to our Services only. There is no index kept elsewhere that a restart could lose
   (GW#191), and they are computed anew each time, so they cannot pile up (AR#3276).
-* A backendRef that was added here (the canary's beside a lone stable, an experiment's) is noted in an annotation and removed when
-  its weight is 0, so that a finished rollout leaves the list as it was found (N46).
+* A backendRef that only we put there (the canary's beside a lone stable, an experiment's) is noted in an annotation and removed
+  when its weight is 0, so that a finished rollout leaves the list as it was found (N46).
 * While traffic is divided the route carries the plugin's in-progress label and its list of active rollouts, which GitOps ignore
   rules are written against.
 """
@@ -116,7 +116,7 @@ def with_weights(rule: Json, context: Context, added: set[str]) -> Json:
             continue
         refs.append({**ref, "weight": weights[service]} if service in weights else ref)
     for service, weight in weights.items():
-        if weight and service in added and not context.ref_in({"backendRefs": refs}, service):
+        if weight and not context.ref_in({"backendRefs": refs}, service):
             refs.append({**ref_to(service, rule, context), "weight": weight})
     return {**rule, "backendRefs": refs}
 

@@ -1,0 +1,106 @@
+"""A `TrafficRequested` from the bus: is it still to be done, do it, answer, look again while that is worthwhile.
+
+Acknowledged (by returning) only after the answer is stored, which is what `fence.py` relies on: the newest answer of a rollout
+is the durable memory of the newest decision that was carried out, also where carrying it out changed nothing.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+import structlog
+
+from tidegate.bus import Envelope, Received
+from tidegate.config import Settings
+from tidegate.errors import KubeError, Retry
+from tidegate.keys import INSTANCE_ID
+from tidegate.kube.kinds import ROLLOUT
+from tidegate.messages import TRAFFIC, EventsRecorded, Message, TrafficApplied, TrafficRequested, subject_token
+from tidegate_shifter.shift import Shift, Shifter
+from tidegate_shifter.writing import Api, Target, read
+
+PATIENCE: Final = timedelta(minutes=10)
+"""How long one request is tried and observed again. Controllers take over a route within seconds; what takes longer is asked for
+anew by the planner's resync, and a newer request ends the waiting at once."""
+
+log = structlog.get_logger(__name__)
+
+
+class Post(Protocol):
+    """The part of `Bus` that is used here."""
+
+    async def publish(self, message: Message, *, cause: Envelope | None = None) -> Envelope: ...
+
+    async def last(self, stream: str, subject: str) -> Received | None: ...
+
+
+class Handling:
+    """The handler. `told` holds what was answered to requests that are being looked at again, so that only news is published."""
+
+    def __init__(self, *, kube: Api, bus: Post, shifter: Shifter, settings: Settings, clock: Callable[[], datetime]) -> None:
+        self._kube = kube
+        self._bus = bus
+        self._shifter = shifter
+        self._settings = settings
+        self._clock = clock
+        self._told: dict[tuple[str, str], tuple[str, TrafficApplied]] = {}
+
+    async def __call__(self, request: TrafficRequested, envelope: Envelope) -> None:
+        if reason := await self._reason_to_drop(request):
+            log.info("shift.dropped", rollout=f"{request.namespace}/{request.name}", fence=request.fence, reason=reason)
+            return
+        shift = await self._shifter.shift(request)
+        await self._publish(shift, request, envelope)
+        key = (request.namespace, request.name)
+        if shift.again and _age(envelope, self._clock()) < PATIENCE:
+            self._told[key] = (envelope.id, shift.answer)
+            raise Retry(shift.again)
+        self._told.pop(key, None)
+
+    async def _publish(self, shift: Shift, request: TrafficRequested, envelope: Envelope) -> None:
+        if shift.records:
+            events = EventsRecorded(
+                namespace=request.namespace,
+                name=request.name,
+                service="traffic-shifter",
+                uid=request.uid,
+                at=self._clock(),
+                records=shift.records,
+            )
+            await self._bus.publish(events, cause=envelope)
+        if self._told.get((request.namespace, request.name)) != (envelope.id, shift.answer):
+            await self._bus.publish(shift.answer, cause=envelope)
+
+    async def _reason_to_drop(self, request: TrafficRequested) -> str:
+        """Why a request is no longer, or never was, to be carried out here; "" if it is.
+
+        The Rollout is read anew: its uid tells a request of a deleted Rollout from one of its namesake, which no fence can.
+        """
+        if self._settings.namespace not in (None, request.namespace):
+            return f"this traffic-shifter serves namespace {self._settings.namespace} only"
+        try:
+            rollout = await read(self._kube, Target(ROLLOUT, request.namespace, request.name))
+        except KubeError as error:
+            raise Retry(f"Rollout {request.namespace}/{request.name} could not be read: {error}") from error
+        if rollout is None or rollout["metadata"].get("uid") != request.uid:
+            return f"there is no Rollout with uid {request.uid}"
+        instance = (rollout["metadata"].get("labels") or {}).get(INSTANCE_ID, "")
+        if instance != self._settings.instance_id:
+            return f"the Rollout belongs to instance {instance!r}, this is {self._settings.instance_id!r}"
+        answered = await self._last_answer(request)
+        if answered is not None and answered.uid == request.uid and answered.fence > request.fence:
+            return f"decision {answered.fence} was carried out already"
+        return ""
+
+    async def _last_answer(self, request: TrafficRequested) -> TrafficApplied | None:
+        subject = TrafficApplied.subject.format(namespace=subject_token(request.namespace), name=subject_token(request.name))
+        found = await self._bus.last(TRAFFIC, subject)
+        return found.message if found is not None and isinstance(found.message, TrafficApplied) else None
+
+
+def _age(envelope: Envelope, now: datetime) -> timedelta:
+    """How long ago it was asked; a sender that does not say when gets no second look."""
+    try:
+        return now - datetime.fromisoformat(envelope.time)
+    except (ValueError, TypeError):
+        return PATIENCE

@@ -1,0 +1,469 @@
+"""What every traffic router promises: one suite over all of them, on an API in memory and on a real API server with the vendor's CRDs.
+
+A new router adds a `Row`: what stands in the cluster before, and how a person would read the weights out of it.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+import yaml
+
+from tidegate.errors import KubeError
+from tidegate.keys import FENCE
+from tidegate.kube.client import Kube
+from tidegate.kube.credentials import load
+from tidegate.kube.errors import AlreadyExists, NotFound
+from tidegate.kube.kinds import CRD, GRPC_ROUTE, HTTP_ROUTE, Kind
+from tidegate.kube.memory import MemoryKube
+from tidegate.messages import Destination, HeaderRoute, RouterReport, Split
+from tidegate_embedded import ControlPlane
+from tidegate_embedded.testing import create_namespace, shared_control_plane
+from tidegate_shifter.router import Ask, Feature, Owner, Refused, Stale
+from tidegate_shifter.routers import ROUTERS
+from tidegate_shifter.routers.memory import MemoryRouter, Table
+
+CRDS = Path(__file__).parents[1] / "data" / "crds"
+UID = "5d0d0c2e-0000-4000-8000-000000000001"
+
+
+def split(canary: int, *, headers: tuple[str, ...] = ()) -> Split:
+    return Split(
+        canary=Destination(weight=canary, service="canary", hash="new"),
+        stable=Destination(weight=100 - canary, service="stable", hash="old"),
+        header_routes=tuple(
+            HeaderRoute(name=name, match=({"headerName": "X-Canary", "headerValue": {"exact": name}},)) for name in headers
+        ),
+        managed_routes=("first", "second"),
+    )
+
+
+# --- rows: one for each router ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Row:
+    """`weights` reads (canary, stable) wherever traffic is divided; `foreign` is all that is not the Rollout's to change."""
+
+    router: str
+    config: dict[str, Any]
+    objects: tuple[tuple[Kind, dict[str, Any]], ...]
+    missing: str
+    weights: Callable[[dict[str, Any]], list[tuple[int, int]]]
+    managed: Callable[[dict[str, Any]], list[str]]
+    foreign: Callable[[dict[str, Any]], Any]
+    crds: tuple[str, ...] = ()
+    lacks: frozenset[Feature] = frozenset()
+    """What the router can do, but not with this kind of object."""
+    accept: Callable[[dict[str, Any]], dict[str, Any]] | None = field(default=None)
+    """The status that the router's controller would write for this object, for routers that verify."""
+
+
+def ref(name: str, weight: int, port: int = 80) -> dict[str, Any]:
+    return {"group": "", "kind": "Service", "name": name, "port": port, "weight": weight}
+
+
+PATHS = {"/": "shop", "/other": "other", "/lone": "lone"}
+
+
+def gateway_route(matches: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+    """Ours with a neighbour's backend in it, another team's, and one that names the stable Service alone."""
+    rules = [
+        {**matches("/"), "backendRefs": [ref("stable", 100), ref("canary", 0), ref("discovery", 7)]},
+        {**matches("/other"), "backendRefs": [ref("other-stable", 60), ref("other-canary", 40)]},
+        {**matches("/lone"), "backendRefs": [ref("stable", 1, 8080)]},
+    ]
+    metadata = {"name": "web", "annotations": {"team": "shop"}, "labels": {"app": "web"}}
+    return {"metadata": metadata, "spec": {"parentRefs": [{"name": "edge"}], "rules": rules}}
+
+
+def http_matches(path: str) -> dict[str, Any]:
+    modifier = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "X-Path", "value": path}]}}
+    return {"name": PATHS[path], "matches": [{"path": {"type": "PathPrefix", "value": path}}], "filters": [modifier]}
+
+
+def grpc_matches(path: str) -> dict[str, Any]:
+    return {"name": PATHS[path], "matches": [{"method": {"type": "Exact", "service": f"tidegate.{PATHS[path]}"}}]}
+
+
+def gateway_weights(route: dict[str, Any]) -> list[tuple[int, int]]:
+    found = []
+    for rule in route["spec"]["rules"]:
+        weights = {each["name"]: each["weight"] for each in rule["backendRefs"]}
+        if "stable" in weights:
+            found.append((weights.get("canary", 0), weights["stable"]))
+    return found
+
+
+def gateway_managed(route: dict[str, Any]) -> list[str]:
+    return [rule["name"] for rule in route["spec"]["rules"] if rule.get("name", "").startswith(("first", "second"))]
+
+
+def gateway_foreign(route: dict[str, Any]) -> Any:
+    left = deepcopy({key: route[key] for key in ("metadata", "spec")})
+    rules = left["spec"]["rules"] = [
+        rule for rule in left["spec"]["rules"] if not rule.get("name", "").startswith(("first", "second"))
+    ]
+    for rule in rules:
+        rule["backendRefs"] = [each for each in rule["backendRefs"] if each["name"] not in ("stable", "canary")]
+    labels = {key: text for key, text in left["metadata"]["labels"].items() if "rollouts.argoproj.io" not in key}
+    annotations = left["metadata"]["annotations"].items()
+    notes = {key: text for key, text in annotations if "tidegate.dev" not in key and "rollouts.argoproj.io" not in key}
+    return labels, notes, left["spec"]
+
+
+def gateway_acceptance(route: dict[str, Any]) -> dict[str, Any]:
+    generation = route["metadata"]["generation"]
+    known = {"status": "True", "reason": "Fine", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    conditions = [{"type": kind, "observedGeneration": generation, **known} for kind in ("Accepted", "ResolvedRefs")]
+    return {"parents": [{"parentRef": {"name": "edge"}, "controllerName": "example.net/edge", "conditions": conditions}]}
+
+
+def gateway_row(kind: Kind, config: dict[str, Any], route: dict[str, Any], *, lacks: frozenset[Feature] = frozenset()) -> Row:
+    return Row(
+        router="argoproj-labs/gatewayAPI",
+        config=config,
+        objects=((kind, route),),
+        missing=f"{kind.kind} {{namespace}}/web",
+        weights=gateway_weights,
+        managed=gateway_managed,
+        foreign=gateway_foreign,
+        crds=(f"gateway.networking.k8s.io_{kind.plural}.yaml",),
+        lacks=lacks,
+        accept=gateway_acceptance,
+    )
+
+
+TCP_ROUTE = Kind("gateway.networking.k8s.io", "v1", "tcproutes", "TCPRoute")
+LONE_TCP_RULE = {"backendRefs": [ref("stable", 1), ref("discovery", 7)]}  # v1 admits one rule
+TCP = {"metadata": gateway_route(http_matches)["metadata"], "spec": {"parentRefs": [{"name": "edge"}], "rules": [LONE_TCP_RULE]}}
+ROWS = {
+    "gateway-http": gateway_row(HTTP_ROUTE, {"httpRoute": "web"}, gateway_route(http_matches)),
+    "gateway-grpc": gateway_row(
+        GRPC_ROUTE, {"grpcRoutes": [{"name": "web", "useHeaderRoutes": True}]}, gateway_route(grpc_matches)
+    ),
+    "gateway-tcp": gateway_row(TCP_ROUTE, {"tcpRoute": "web"}, TCP, lacks=frozenset({Feature.HEADER_ROUTES})),
+}
+
+
+def test_every_router_of_the_registry_is_in_this_suite():
+    assert {row.router for row in ROWS.values()} | {"tidegate/memory"} == set(ROUTERS)
+
+
+# --- benches: a router with everything it needs ---------------------------------------------------------------------------
+
+
+class Bench(Protocol):
+    async def apply(self, split: Split, *, fence: int = 10, name: str = "web") -> RouterReport: ...
+
+    async def observed(self, split: Split) -> RouterReport: ...
+
+    async def weights(self) -> set[tuple[int, int]]: ...
+
+    async def managed(self) -> list[str]: ...
+
+    async def versions(self) -> Any:
+        """Changes with every write."""
+        ...
+
+    async def remove(self) -> str:
+        """Take away what the router writes to; returns what a refusal must name."""
+        ...
+
+
+@dataclass
+class KubeBench:
+    row: Row
+    kube: Kube | MemoryKube
+    namespace: str
+    before_write: list[Callable[[], Any]] = field(default_factory=list)
+
+    def ask(self, split: Split, fence: int = 10, name: str = "web") -> Ask:
+        owner = Owner(namespace=self.namespace, name=name, uid=UID)
+        return Ask(owner=owner, fence=fence, split=split, config=self.row.config)
+
+    async def apply(self, split, *, fence=10, name="web"):
+        return await ROUTERS[self.row.router](Meddled(self)).apply(self.ask(split, fence, name))
+
+    async def observed(self, split):
+        return await ROUTERS[self.row.router](self.kube).observed(self.ask(split))
+
+    async def objects(self) -> list[dict]:
+        return [await self.kube.get(kind, self.namespace, obj["metadata"]["name"]) for kind, obj in self.row.objects]
+
+    async def weights(self):
+        return {pair for obj in await self.objects() for pair in self.row.weights(obj)}
+
+    async def managed(self):
+        return [name for obj in await self.objects() for name in self.row.managed(obj)]
+
+    async def versions(self):
+        return [obj["metadata"]["resourceVersion"] for obj in await self.objects()]
+
+    async def remove(self):
+        for kind, obj in self.row.objects:
+            await self.kube.delete(kind, self.namespace, obj["metadata"]["name"])
+        return self.row.missing.format(namespace=self.namespace)
+
+
+class Meddled:
+    """The bench's API; each function of `before_write` runs once just before a patch arrives."""
+
+    def __init__(self, bench: KubeBench) -> None:
+        self._bench = bench
+
+    def __getattr__(self, verb: str) -> Any:
+        return getattr(self._bench.kube, verb)
+
+    async def merge_patch(self, *arguments: Any, **options: Any) -> Any:
+        if self._bench.before_write:
+            await self._bench.before_write.pop(0)()
+        return await self._bench.kube.merge_patch(*arguments, **options)
+
+
+@dataclass
+class MemoryBench:
+    router: MemoryRouter = field(default_factory=MemoryRouter)
+
+    def ask(self, split: Split, fence: int = 10, name: str = "web") -> Ask:
+        return Ask(owner=Owner(namespace="here", name=name, uid=UID), fence=fence, split=split, config={"table": "web"})
+
+    async def apply(self, split, *, fence=10, name="web"):
+        return await self.router.apply(self.ask(split, fence, name))
+
+    async def observed(self, split):
+        return await self.router.observed(self.ask(split))
+
+    async def weights(self):
+        return {(each.canary.weight, each.stable.weight) for each in self.router.tables["web"].splits.values()}
+
+    async def managed(self):
+        return [route.name for each in self.router.tables["web"].splits.values() for route in each.header_routes]
+
+    async def versions(self):
+        return self.router.tables["web"].writes
+
+    async def remove(self):
+        del self.router.tables["web"]
+        return "Table here/web"
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> Iterator[ControlPlane]:
+    with shared_control_plane() as running:
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def in_this_process(_request: pytest.FixtureRequest, _row: None) -> AsyncIterator[Bench]:
+    bench = MemoryBench()
+    bench.router.tables["web"] = Table()
+    yield bench
+
+
+@contextlib.asynccontextmanager
+async def in_memory(_request: pytest.FixtureRequest, row: Row) -> AsyncIterator[Bench]:
+    kube = MemoryKube()
+    for kind, obj in row.objects:
+        await kube.create(kind, in_namespace(obj, "here"))
+    yield KubeBench(row, kube, "here")
+
+
+@contextlib.asynccontextmanager
+async def on_an_api_server(request: pytest.FixtureRequest, row: Row) -> AsyncIterator[Bench]:
+    control_plane = request.getfixturevalue("control_plane")
+    async with Kube(load(control_plane.kubeconfig), user_agent="tidegate-contract/1") as kube:
+        for name in row.crds:
+            with contextlib.suppress(AlreadyExists):
+                await kube.create(CRD, yaml.safe_load((CRDS / name).read_text()))
+        namespace = create_namespace(control_plane)
+        for kind, obj in row.objects:
+            await until_served(kube, kind)
+            await kube.create(kind, in_namespace(obj, namespace))
+        yield KubeBench(row, kube, namespace)
+
+
+def in_namespace(obj: dict[str, Any], namespace: str) -> dict[str, Any]:
+    return {**obj, "metadata": {**obj["metadata"], "namespace": namespace}}
+
+
+async def until_served(kube: Kube, kind: Kind) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            with contextlib.suppress(NotFound):
+                await kube.list(kind)
+                return
+            await asyncio.sleep(0.1)
+
+
+def benches(*needed: Feature, memory: bool = True) -> list[Any]:
+    """Every router that has the features, wherever it can run."""
+    params = [pytest.param((in_this_process, None), id="memory")] if memory else []
+    for name, row in ROWS.items():
+        if set(needed) <= ROUTERS[row.router](MemoryKube()).supports - row.lacks:
+            params.append(pytest.param((in_memory, row), id=name))
+            params.append(pytest.param((on_an_api_server, row), id=f"{name}-api-server", marks=pytest.mark.integration))
+    return params
+
+
+@pytest.fixture(params=benches())
+async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    opened, row = request.param
+    async with opened(request, row) as ready:
+        yield ready
+
+
+kube_only = pytest.mark.parametrize("bench", benches(memory=False), indirect=True)
+with_header_routes = pytest.mark.parametrize("bench", benches(Feature.HEADER_ROUTES), indirect=True)
+
+
+# --- the promises ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("canary", [0, 1, 33, 99, 100])
+async def test_the_weights_are_exactly_those_asked_for(bench, canary):
+    report = await bench.apply(split(canary))
+    assert await bench.weights() == {(canary, 100 - canary)}
+    assert (report.weight, report.state) == (canary, "applied")
+
+
+async def test_any_sequence_of_splits_ends_with_the_last_one(bench):
+    for fence, canary in enumerate((20, 60, 5, 100, 0, 40)):
+        await bench.apply(split(canary), fence=fence)
+    assert await bench.weights() == {(40, 60)}
+
+
+async def test_asking_again_writes_nothing(bench):
+    await bench.apply(split(20))
+    before = await bench.versions()
+    report = await bench.apply(split(20), fence=11)
+    assert await bench.versions() == before
+    assert report.weight == 20
+
+
+async def test_looking_writes_nothing_and_sees_what_is_there(bench):
+    await bench.apply(split(20))
+    before = await bench.versions()
+    report = await bench.observed(split(50))
+    assert await bench.versions() == before
+    assert (report.weight, report.state) == (20, "pending")
+
+
+async def test_an_older_decision_is_dropped_with_both_numbers_told(bench):
+    await bench.apply(split(40), fence=30)
+    before = await bench.versions()
+    with pytest.raises(Stale, match="30.*20"):
+        await bench.apply(split(80), fence=20)
+    assert await bench.versions() == before
+    assert await bench.weights() == {(40, 60)}
+
+
+async def test_the_same_decision_may_be_carried_out_twice(bench):
+    await bench.apply(split(40), fence=30)
+    await bench.apply(split(50), fence=30)
+    assert await bench.weights() == {(50, 50)}
+
+
+async def test_a_missing_object_is_refused_by_kind_namespace_and_name(bench):
+    named = await bench.remove()
+    with pytest.raises(Refused) as refused:
+        await bench.apply(split(20))
+    assert named in str(refused.value)
+    assert not refused.value.lasting
+
+
+@with_header_routes
+async def test_header_routes_are_there_while_asked_for_and_never_pile_up(bench):
+    for _ in range(3):
+        await bench.apply(split(20, headers=("first", "second")))
+    once = await bench.managed()
+    assert {name.partition("-")[0] for name in once} == {"first", "second"}
+    assert len(once) == len(set(once))
+    before = await bench.versions()
+    await bench.apply(split(20, headers=("first", "second")))
+    assert (await bench.managed(), await bench.versions()) == (once, before)
+    await bench.apply(split(20, headers=("second",)))
+    assert {name.partition("-")[0] for name in await bench.managed()} == {"second"}
+    await bench.apply(split(0))
+    assert await bench.managed() == []
+
+
+@kube_only
+async def test_what_is_not_the_rollouts_stays_as_it_is(bench):
+    before = [bench.row.foreign(obj) for obj in await bench.objects()]
+    for fence, asked in enumerate((split(20, headers=("first",)), split(60, headers=("first", "second")), split(100), split(0))):
+        await bench.apply(asked, fence=fence)
+        assert [bench.row.foreign(obj) for obj in await bench.objects()] == before
+
+
+@kube_only
+async def test_a_write_of_someone_else_in_between_is_seen_and_kept(bench):
+    kind, obj = bench.row.objects[0]
+    name = obj["metadata"]["name"]
+
+    async def annotate() -> None:
+        await bench.kube.merge_patch(kind, bench.namespace, name, {"metadata": {"annotations": {"gitops": "synced"}}})
+
+    bench.before_write += [annotate]
+    report = await bench.apply(split(20))
+    assert report.state == "applied"
+    assert await bench.weights() == {(20, 80)}
+    assert (await bench.objects())[0]["metadata"]["annotations"]["gitops"] == "synced"
+
+
+@kube_only
+async def test_a_newer_decision_that_slips_in_between_wins(bench):
+    async def overtake() -> None:
+        await bench.apply(split(70), fence=30)
+
+    bench.before_write += [overtake]
+    with pytest.raises(Stale):
+        await bench.apply(split(20), fence=20)
+    assert await bench.weights() == {(70, 30)}
+
+
+@kube_only
+async def test_fences_of_two_rollouts_on_one_object_do_not_meet(bench):
+    await bench.apply(split(40), fence=5000, name="busy")
+    await bench.apply(split(30), fence=100, name="idle")
+    assert await bench.weights() == {(30, 70)}
+    assert {part.partition("=")[0] for part in fence_of((await bench.objects())[0]).split(",")} == {
+        f"{bench.namespace}/busy",
+        f"{bench.namespace}/idle",
+    }
+
+
+def fence_of(obj: dict[str, Any]) -> str:
+    return obj["metadata"]["annotations"][FENCE]
+
+
+@pytest.mark.parametrize("bench", benches(Feature.VERIFICATION, memory=False), indirect=True)
+async def test_it_is_verified_once_the_controller_has_seen_the_newest_state(bench):
+    async def controllers_look() -> None:
+        for (kind, _), obj in zip(bench.row.objects, await bench.objects(), strict=True):
+            patch = {"status": bench.row.accept(obj)}
+            await bench.kube.merge_patch(kind, bench.namespace, obj["metadata"]["name"], patch, subresource="status")
+
+    assert (await bench.apply(split(20))).verified is None
+    await controllers_look()
+    assert (await bench.observed(split(20))).verified is True
+    moved = await bench.apply(split(40))
+    assert (moved.verified, moved.state, moved.weight) == (False, "pending", 40)
+    await controllers_look()
+    seen = await bench.observed(split(40))
+    assert (seen.verified, seen.state) == (True, "applied")
+
+
+@kube_only
+async def test_a_refusal_of_the_api_server_comes_through_as_it_is(bench):
+    async def refuse() -> None:
+        raise KubeError("admission webhook said no", status=403)
+
+    bench.before_write += [refuse]
+    with pytest.raises(KubeError, match="admission webhook said no"):
+        await bench.apply(split(20))
