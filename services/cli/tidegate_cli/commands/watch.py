@@ -1,0 +1,92 @@
+"""`get`, `list`, `status`."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from tidegate_cli.connection import Connection, with_connection
+from tidegate_cli.terminal import Output
+
+PANEL = "See"
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the rollout.", show_default=False)]
+AsOutput = Annotated[Output | None, typer.Option("--output", "-o", help="json for machines; wide shows more.", show_default=False)]
+Watch = Annotated[bool, typer.Option("--watch", "-w", help="Keep showing it as it changes.")]
+
+
+def seconds(text: str) -> float:
+    """A time-out as kubectl takes it: 30s, 5m, 1h, or plain seconds; 0 is no limit."""
+    from tidegate.durations import pause_duration
+
+    try:
+        value = pause_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error).replace("pause duration", "duration")) from None
+    if value < 0:
+        raise typer.BadParameter(f"{text!r} is negative")
+    return value
+
+
+def register(app: typer.Typer) -> None:
+    get = typer.Typer(no_args_is_help=True)
+    get.command("rollout")(rollout)
+    get.command("rollouts", hidden=True)(rollout)
+    get.command("ro", hidden=True)(rollout)
+    app.add_typer(get, name="get", help="Show one rollout as a tree.", rich_help_panel=PANEL)
+    listing = typer.Typer(invoke_without_command=True)
+    listing.callback()(rollouts)
+    listing.command("rollouts")(rollouts)
+    listing.command("rollout", hidden=True)(rollouts)
+    listing.command("ro", hidden=True)(rollouts)
+    app.add_typer(listing, name="list", help="List rollouts.", rich_help_panel=PANEL)
+    app.command("status", rich_help_panel=PANEL)(status)
+
+
+@with_connection
+def rollout(
+    *,
+    connection: Connection,
+    name: Name,
+    watch: Watch = False,
+    output: AsOutput = None,
+    timeout: Annotated[float, typer.Option("--timeout-seconds", help="End a watch after so many seconds; 0: never.")] = 0,
+) -> None:
+    """Show a rollout: its phase, step, weight, revisions, ReplicaSets, pods and analysis runs."""
+    from tidegate_cli.watching import show_rollout
+
+    asyncio.run(show_rollout(connection, name, watch=watch, output=output, seconds=timeout))
+
+
+@with_connection
+def rollouts(
+    ctx: typer.Context,
+    *,
+    connection: Connection,
+    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="In all namespaces.")] = False,
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Only this rollout.")] = None,
+    watch: Watch = False,
+    output: AsOutput = None,
+) -> None:
+    """List rollouts with their status, step, weight and replicas."""
+    if ctx.invoked_subcommand:
+        return
+    from tidegate_cli.watching import show_rollouts
+
+    asyncio.run(show_rollouts(connection, everywhere=everywhere, name=name, watch=watch, output=output))
+
+
+@with_connection
+def status(
+    *,
+    connection: Connection,
+    name: Name,
+    watch: Annotated[bool, typer.Option("--watch/--no-watch", "-w", help="Wait until it is Healthy or Degraded.")] = True,
+    timeout: Annotated[
+        float, typer.Option("--timeout", "-t", parser=seconds, metavar="DURATION", help="Give up after 30s, 5m, ...; 0: never.")
+    ] = 0.0,
+) -> None:
+    """Wait for the end of an update: exit code 0 when Healthy, 1 when Degraded or out of time."""
+    from tidegate_cli.watching import show_status
+
+    raise typer.Exit(asyncio.run(show_status(connection, name, watch=watch, seconds=timeout)))

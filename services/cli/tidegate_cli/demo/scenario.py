@@ -1,0 +1,143 @@
+"""What happens, in order: apply, wait, ask for yellow, stand at the gate, see it through, tell the outcomes.
+
+Everything goes the way any user's change goes: the manifest through the API server, the request and the decision over the bus.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+import yaml
+
+from tidegate.bus import Bus
+from tidegate.errors import TidegateError
+from tidegate.kube.client import Kube
+from tidegate.kube.kinds import ROLLOUT, Object
+from tidegate.messages import OUTCOMES, Message, RolloutCommanded, RolloutOutcome, RolloutRequested
+from tidegate_cli.cluster import Place
+from tidegate_cli.demo.progress import is_promoted, is_rolled_back, waits_for_a_person
+from tidegate_cli.demo.screens import Screen
+from tidegate_cli.info import RolloutInfo
+from tidegate_cli.sending import whoami
+from tidegate_cli.tree import rollout_info
+
+FIELD_MANAGER = "tidegate-demo"
+YELLOW = "argoproj/rollouts-demo:yellow"
+EVERY = 0.25
+STALL_SECONDS = 180.0
+ANSWER_SECONDS = 30.0
+LAST_OUTCOME_SECONDS = 15.0
+
+
+class Answer(Enum):
+    """At the gate."""
+
+    ASK = "ask"
+    PROMOTE = "promote"
+    ABORT = "abort"
+
+
+@dataclass(slots=True, kw_only=True)
+class Scenario:
+    """`check` raises when one of the services has died."""
+
+    kube: Kube
+    bus: Bus
+    screen: Screen
+    namespace: str
+    manifest: Path
+    answer: Answer
+    check: Callable[[], None]
+    heard: list[RolloutOutcome] = field(default_factory=list)
+
+    async def play(self) -> None:
+        rollout = yaml.safe_load(self.manifest.read_text())
+        name = rollout["metadata"]["name"]
+        feed = self.bus.feed(OUTCOMES, "tidegate.rollout.>", lambda message, _: self._hear(message, name), last_per_subject=False)
+        await feed.caught_up.wait()
+        self.screen.say(f"\napplying {self.manifest.name}, unchanged")
+        await self._apply(rollout)
+        await self._until(name, lambda info: info.status == "Healthy" and bool(info.replica_sets))
+        await self._request_yellow(rollout, name)
+        await self._until(name, lambda info: waits_for_a_person(info) or info.status == "Degraded")
+        promoting = await self._decision()
+        await self._command(name, promoting=promoting)
+        done = (lambda info: is_promoted(info, YELLOW)) if promoting else is_rolled_back
+        await self._until(name, lambda info: done(info) or (promoting and info.status == "Degraded"))
+        await self._last_outcome("completed" if promoting else "aborted")
+        self._tell_outcomes()
+
+    async def _apply(self, rollout: Object) -> None:
+        there = {**rollout, "metadata": {**rollout["metadata"], "namespace": self.namespace}}  # as `kubectl -n` would
+        await self.kube.apply(ROLLOUT, there, field_manager=FIELD_MANAGER)
+
+    async def _request_yellow(self, rollout: Object, name: str) -> None:
+        container = rollout["spec"]["template"]["spec"]["containers"][0]["name"]
+        request = RolloutRequested(namespace=self.namespace, name=name, images={container: YELLOW})
+        self.screen.say(f"\npublishing {request.subject_of()} with {container}={YELLOW}")
+        answer = await self.bus.request(request, timeout=ANSWER_SECONDS, requested_by=whoami())
+        self._require(answer.accepted, answer.reason)
+        self.screen.say("the planner accepted it")
+
+    async def _decision(self) -> bool:
+        if self.answer is Answer.ASK:
+            return await self.screen.ask_to_promote()
+        return self.answer is Answer.PROMOTE
+
+    async def _command(self, name: str, *, promoting: bool) -> None:
+        command = RolloutCommanded(namespace=self.namespace, name=name, verb="promote" if promoting else "abort")
+        self.screen.say(f"\npublishing {command.subject_of()}")
+        answer = await self.bus.request(command, timeout=ANSWER_SECONDS, requested_by=whoami())
+        self._require(answer.accepted, answer.reason)
+
+    async def _until(self, name: str, done: Callable[[RolloutInfo], bool]) -> None:
+        """Show it until `done`. Time runs out only when nothing moves: slow machines are welcome, stuck ones are not."""
+        before: RolloutInfo | None = None
+        loop = asyncio.get_running_loop()
+        moved = loop.time()
+        async for info in self._readings(name):
+            self.screen.show(info)
+            if done(info):
+                return
+            if info != before:
+                before, moved = info, loop.time()
+            elif loop.time() - moved > STALL_SECONDS:
+                raise TidegateError(f"nothing has moved for {STALL_SECONDS:.0f} s; the rollout is {info.status}: {info.message}")
+
+    async def _readings(self, name: str) -> AsyncIterator[RolloutInfo]:
+        place = Place(self.kube, self.namespace)
+        while True:
+            self.check()
+            yield rollout_info(await place.seen(name))
+            await asyncio.sleep(EVERY)
+
+    async def _last_outcome(self, verb: str) -> None:
+        """Outcomes are told after the fact; the last one may be a moment behind what the tree shows."""
+        try:
+            async with asyncio.timeout(LAST_OUTCOME_SECONDS):
+                while self._last_started(verb) is None:
+                    self.check()
+                    await asyncio.sleep(EVERY)
+        except TimeoutError as error:
+            raise TidegateError(f"the outcome {verb!r} was not heard within {LAST_OUTCOME_SECONDS:.0f} s") from error
+
+    def _last_started(self, verb: str) -> RolloutOutcome | None:
+        newest = max((each.revision for each in self.heard), default=0)
+        return next((each for each in self.heard if each.verb == verb and each.revision == newest), None)
+
+    def _tell_outcomes(self) -> None:
+        from tidegate_cli.outcomes import outcome_detail
+
+        self.screen.say("\noutcomes received from the bus, in order:")
+        for each in self.heard:
+            self.screen.say(f"  revision {each.revision}  {each.verb:<18}  {outcome_detail(each)}".rstrip())
+
+    def _hear(self, message: Message, name: str) -> None:
+        if isinstance(message, RolloutOutcome) and (message.namespace, message.name) == (self.namespace, name):
+            self.heard.append(message)
+
+    def _require(self, accepted: bool, reason: str) -> None:
+        if not accepted:
+            raise TidegateError(f"the planner refused: {reason}")

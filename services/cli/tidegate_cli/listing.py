@@ -1,0 +1,37 @@
+"""The columns of `tidegate list rollouts` (`argo-behaviour.md` 13). Pure."""
+
+from tidegate_cli.canaries import asked_weight, step_text
+from tidegate_cli.phases import phase_and_message
+from tidegate_cli.tree import Object, desired_replicas, strategy_of
+
+COLUMNS = ("NAME", "STRATEGY", "STATUS", "STEP", "SET-WEIGHT", "READY", "DESIRED", "UP-TO-DATE", "AVAILABLE")
+WIDE_COLUMNS = ("IMAGES", "MESSAGE")
+STATUS_COLUMN = "STATUS"
+
+
+def columns(*, everywhere: bool) -> tuple[str, ...]:
+    return ("NAMESPACE", *COLUMNS) if everywhere else COLUMNS
+
+
+def line(rollout: Object, *, everywhere: bool, wide: bool) -> tuple[str, ...]:
+    status = rollout.get("status") or {}
+    phase, message = phase_and_message(rollout)
+    canary = strategy_of(rollout) == "Canary"
+    cells = (
+        rollout["metadata"]["name"],
+        strategy_of(rollout),
+        phase,
+        step_text(rollout) or "-",
+        str(asked_weight(rollout)) if canary else "-",
+        f"{status.get('readyReplicas') or 0}/{status.get('replicas') or 0}",
+        str(desired_replicas(rollout)),
+        str(status.get("updatedReplicas") or 0),
+        str(status.get("availableReplicas") or 0),
+    )
+    detail = (",".join(_images(rollout)) or "-", message or "-") if wide else ()
+    return (*((rollout["metadata"]["namespace"],) if everywhere else ()), *cells, *detail)
+
+
+def _images(rollout: Object) -> list[str]:
+    template = (rollout.get("spec") or {}).get("template") or {}
+    return [each.get("image", "") for each in (template.get("spec") or {}).get("containers") or ()]

@@ -1,0 +1,106 @@
+"""Control plane, bus, CRDs and, if asked for, the services: everything `up` and `demo` start, in the order they need each other."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tidegate.errors import TidegateError
+from tidegate.kube.client import Kube
+from tidegate.kube.credentials import load
+from tidegate.kube.errors import NotFound
+from tidegate.kube.kinds import CRD
+from tidegate_cli.local.controlplanes import Choice, ControlPlane, Report, running
+from tidegate_cli.local.services import Services
+
+FIELD_MANAGER = "tidegate"
+ESTABLISH_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    control_plane: ControlPlane
+    nats_url: str
+    services: Services | None
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What another shell has to set to work with it."""
+        return {"KUBECONFIG": str(self.control_plane.kubeconfig), "NATS_URL": self.nats_url}
+
+    def check(self) -> None:
+        if self.services is not None:
+            self.services.check()
+
+
+@contextmanager
+def running_stack(
+    *,
+    choice: Choice,
+    logs: Path,
+    report: Report,
+    environment: Mapping[str, str] = os.environ,
+    with_services: bool,
+    namespace: str | None = None,
+) -> Iterator[Stack]:
+    with ExitStack() as parts:
+        began = time.monotonic()
+        plane = parts.enter_context(running(choice, environment, report))
+        report(f"control plane   {plane.description} ({time.monotonic() - began:.1f} s)")
+        nats_url = parts.enter_context(running_bus(environment, report))
+        asyncio.run(install_crds(plane.kubeconfig))
+        report("CRDs            installed")
+        settings = {**environment, "KUBECONFIG": str(plane.kubeconfig), "NATS_URL": nats_url}
+        if namespace:
+            settings["TIDEGATE_NAMESPACE"] = namespace
+        services = parts.enter_context(Services(settings, logs=logs)) if with_services else None
+        if services is not None:
+            report("services        " + ", ".join(f"{name} (pid {pid})" for name, pid in services.pids.items()))
+        yield Stack(control_plane=plane, nats_url=nats_url, services=services)
+
+
+@contextmanager
+def running_bus(environment: Mapping[str, str], report: Callable[[str], None]) -> Iterator[str]:
+    """The server NATS_URL names, else one of our own."""
+    from tidegate.bus.server import LocalNats
+
+    url = environment.get("NATS_URL")
+    if url:
+        report(f"bus             {url} (NATS_URL)")
+        yield url
+        return
+    with LocalNats() as nats:
+        report(f"bus             nats-server at {nats.url} (pid {nats.pid})")
+        yield nats.url
+
+
+async def install_crds(kubeconfig: Path) -> None:
+    """Apply and wait until the API server serves them. Another installation's are taken over: ours accept the same objects."""
+    from tidegate.crd.generate import crds
+
+    async with Kube(load(kubeconfig), user_agent="tidegate-cli/0") as kube:
+        manifests = crds()
+        for manifest in manifests:
+            await kube.apply(CRD, manifest, field_manager=FIELD_MANAGER)
+        try:
+            async with asyncio.timeout(ESTABLISH_SECONDS):
+                await asyncio.gather(*(_establishment(kube, each["metadata"]["name"]) for each in manifests))
+        except TimeoutError as error:
+            raise TidegateError(f"the API server did not establish the CRDs within {ESTABLISH_SECONDS:.0f} s") from error
+
+
+async def _establishment(kube: Kube, name: str) -> None:
+    while not await _is_established(kube, name):  # noqa: ASYNC110 - another process changes it
+        await asyncio.sleep(0.1)
+
+
+async def _is_established(kube: Kube, name: str) -> bool:
+    try:
+        found = await kube.get(CRD, None, name)
+    except NotFound:
+        return False
+    conditions = (found.get("status") or {}).get("conditions") or ()
+    return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)

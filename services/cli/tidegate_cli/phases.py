@@ -1,0 +1,41 @@
+"""The phase and message a client shows: what the status says, unless the status is known to lag (`argo-behaviour.md` 6.4).
+
+Without these overrides `tidegate set image` followed by `tidegate status` would report the *old* revision's Healthy.
+Pure.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tidegate.keys import WORKLOAD_GENERATION
+
+HEALTHY, PROGRESSING, PAUSED, DEGRADED = "Healthy", "Progressing", "Paused", "Degraded"
+
+
+def phase_and_message(rollout: Mapping[str, Any]) -> tuple[str, str]:
+    status = rollout.get("status") or {}
+    if not _is_observed(rollout):
+        return PROGRESSING, "waiting for rollout spec update to be observed"
+    if _lags_behind_workload(rollout):
+        return PROGRESSING, "waiting for rollout spec update to be observed for the reference workload"
+    if status.get("controllerPause") and not status.get("pauseConditions"):
+        return PROGRESSING, "waiting for rollout to unpause"
+    return status.get("phase") or PROGRESSING, status.get("message") or ""
+
+
+def _is_observed(rollout: Mapping[str, Any]) -> bool:
+    """A text that is no number, or a larger one, counts as observed: older controllers wrote hashes there."""
+    observed = (rollout.get("status") or {}).get("observedGeneration")
+    if not observed:
+        return False
+    try:
+        return int(observed) >= int(rollout["metadata"].get("generation") or 0)
+    except ValueError:
+        return True
+
+
+def _lags_behind_workload(rollout: Mapping[str, Any]) -> bool:
+    if not (rollout.get("spec") or {}).get("workloadRef"):
+        return False
+    wanted = (rollout["metadata"].get("annotations") or {}).get(WORKLOAD_GENERATION)
+    return bool(wanted) and (rollout.get("status") or {}).get("workloadObservedGeneration") != wanted

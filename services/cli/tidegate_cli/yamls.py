@@ -1,0 +1,32 @@
+"""Manifests from a file or from standard input, with the file and the line in every complaint."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tidegate.errors import TidegateError
+
+
+def documents(file: Path) -> list[dict[str, Any]]:
+    """All objects in it, Lists taken apart; `-` is standard input."""
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise TidegateError(f"{file} cannot be read: {error}") from error
+    try:
+        loaded = [each for each in yaml.safe_load_all(text) if each is not None]
+    except yaml.YAMLError as error:
+        raise TidegateError(f"{file} is not YAML: {' '.join(str(error).split())}") from error
+    found = [item for each in loaded for item in _items(each)]
+    for each in found:
+        if not isinstance(each, dict):
+            raise TidegateError(f"{file} holds {each!r}; it must hold Kubernetes objects")
+    return found
+
+
+def _items(document: Any) -> list[Any]:
+    if isinstance(document, dict) and document.get("kind") == "List":
+        return list(document.get("items") or ())
+    return [document]
