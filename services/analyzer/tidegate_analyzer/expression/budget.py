@@ -1,0 +1,42 @@
+"""What one evaluation may cost. Conditions come from users of the cluster; none of them may stop the analyzer.
+
+A step is one node evaluated or one value compared or printed; a cell is one element of a list or map, or eight characters
+of text. The numbers let an ordinary condition look at a few thousand series, and stop `map(1..1000, map(1..1000, ...))`
+within a fraction of a second.
+"""
+
+from dataclasses import dataclass
+
+from tidegate_analyzer.expression.errors import OverBudget
+
+CHARACTERS_PER_CELL = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    steps: int = 250_000
+    cells: int = 1_000_000
+
+
+class Meter:
+    """Counts down one evaluation's budget. Costs are paid before the work is done, never after."""
+
+    __slots__ = ("_budget", "_cells", "_steps")
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._steps = budget.steps
+        self._cells = budget.cells
+
+    def step(self, count: int = 1) -> None:
+        self._steps -= count
+        if self._steps < 0:
+            raise OverBudget(f"step budget exceeded ({self._budget.steps} steps)")
+
+    def cells(self, count: int) -> None:
+        self._cells -= count
+        if self._cells < 0:
+            raise OverBudget(f"memory budget exceeded ({self._budget.cells} cells)")
+
+    def text(self, length: int) -> None:
+        self.cells(length // CHARACTERS_PER_CELL)
