@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from tidegate.kube.credentials import Cluster
-from tidegate.kube.errors import Gone
+from tidegate.kube.errors import Gone, Invalid
 from tidegate.kube.kinds import Kind, Object
 from tidegate.kube.transport import Transport
 from tidegate.kube.watch import Lines, WatchEvent, events
@@ -66,8 +66,13 @@ class Kube:
             return await self._pages(kind, namespace, labels, limit=None)
 
     async def create(self, kind: Kind, obj: Object) -> Object:
+        metadata = obj["metadata"]
+        if metadata.get("resourceVersion"):
+            # The API server answers 500 to this, which would be taken for an outage and tried again for ever.
+            raise Invalid("resourceVersion must not be set on objects to be created", status=400, reason="BadRequest")
         body = {"apiVersion": kind.api_version, "kind": kind.kind, **obj}
-        created: Object = await self._transport.request("POST", _collection_of(kind, obj), body=body)
+        path = kind.path(metadata.get("namespace", "") if kind.namespaced else None)
+        created: Object = await self._transport.request("POST", path, body=body)
         return created
 
     async def delete(
@@ -167,7 +172,3 @@ class Kube:
             item.setdefault("apiVersion", kind.api_version)
             item.setdefault("kind", kind.kind)
         return items, metadata["resourceVersion"]
-
-
-def _collection_of(kind: Kind, obj: Object) -> str:
-    return kind.path(obj["metadata"].get("namespace", "") if kind.namespaced else None)

@@ -67,7 +67,7 @@ class State:
         new = copy_of({"apiVersion": kind.api_version, "kind": kind.kind, **obj})
         metadata = new["metadata"]
         if metadata.get("resourceVersion"):
-            raise Invalid("resourceVersion should not be set on objects to be created", status=400, reason="BadRequest")
+            raise Invalid("resourceVersion must not be set on objects to be created", status=400, reason="BadRequest")
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = metadata["generateName"] + secrets.token_hex(3)[:5]
         kind.path(metadata.get("namespace", "") if kind.namespaced else None, metadata.get("name", ""))
