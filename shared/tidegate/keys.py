@@ -29,3 +29,9 @@ FENCE = "tidegate.dev/fence"
 
 A request with a lower fence is stale and dropped (DESIGN.md 3), so a late redelivery cannot move traffic backwards.
 """
+
+REQUESTED_BY = "tidegate.dev/requested-by"
+"""On a Rollout that was changed through the bus: who asked (CloudEvents `authid`); ends in the outcomes."""
+
+CORRELATION_ID = "tidegate.dev/correlation-id"
+"""On a Rollout that was changed through the bus: ties its outcomes to the request."""

@@ -13,9 +13,9 @@ from tidegate.kube.client import Kube
 from tidegate.kube.credentials import load
 from tidegate.kube.errors import NotFound, PreconditionFailed
 from tidegate.kube.kinds import ANALYSIS_RUN, EXPERIMENT, JOB, POD, REPLICA_SET, ROLLOUT, Kind, Object
+from tidegate.verbs import JsonPatch, MergePatch, Patch, workload_kind
 from tidegate_cli.connection import Connection
 from tidegate_cli.tree import Seen
-from tidegate_cli.verbs import JsonPatch, MergePatch, Patch, workload_kind
 
 ATTEMPTS = 5  # as the peer's `set image`: each attempt reads anew what the patch is made from
 

@@ -3,15 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
+from tidegate import verbs
 from tidegate.errors import TidegateError
 from tidegate.kube.errors import NotFound
 from tidegate.kube.kinds import ANALYSIS_RUN, DEPLOYMENT, EXPERIMENT, ROLLOUT, Kind
-from tidegate_cli import terminal, verbs
+from tidegate.verbs import Patch
+from tidegate_cli import terminal
 from tidegate_cli.ages import short
 from tidegate_cli.cluster import Place, connected
 from tidegate_cli.connection import Connection
 from tidegate_cli.tree import Object
-from tidegate_cli.verbs import Patch
 
 RUNS = {"analysisrun": ANALYSIS_RUN, "ar": ANALYSIS_RUN, "experiment": EXPERIMENT, "exp": EXPERIMENT}
 

@@ -31,14 +31,16 @@ def request(
     patch: Annotated[str | None, typer.Option("--patch", metavar="JSON", help="A merge patch of the Rollout.")] = None,
     requested_by: Annotated[str | None, typer.Option("--as", metavar="WHO", help="For the audit log; default: user@host.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Print the outcomes; exit 0 when completed, 1 when not.")] = False,
-    timeout: Annotated[float, typer.Option("--timeout", "-t", parser=seconds, metavar="DURATION", help="30s, 5m; 0: never.")] = 0.0,
+    timeout: Annotated[
+        float, typer.Option("--timeout", "-t", parser=seconds, metavar="DURATION", show_default=False, help="30s, 5m; 0: never.")
+    ] = 0.0,
     output: AsOutput = None,
 ) -> None:
     """Publish rollout.requested and tell the planner's answer."""
     if not name and not file:
         raise typer.BadParameter("NAME is missing; it is needed unless --file names a manifest")
+    from tidegate.verbs import parsed_images
     from tidegate_cli import sending, terminal
-    from tidegate_cli.verbs import parsed_images
 
     terminal.quiet_logs()
     message = sending.requested_change(connection, name, images=parsed_images(image or ()), file=file, patch=patch)

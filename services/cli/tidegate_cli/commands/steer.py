@@ -72,7 +72,8 @@ def restart(
     connection: Connection,
     name: Name,
     after: Annotated[
-        float, typer.Option("--in", "-i", parser=seconds, metavar="DURATION", help="Not now but in 10s, 5m, ...")
+        float,
+        typer.Option("--in", "-i", parser=seconds, metavar="DURATION", show_default=False, help="Not now but in 10s, 5m, ..."),
     ] = 0.0,
 ) -> None:
     """Replace all pods, a few at a time, without a new revision."""
@@ -104,7 +105,8 @@ def set_image(
     ],
 ) -> None:
     """Change images of a rollout's containers, which starts an update."""
-    from tidegate_cli import steering, verbs
+    from tidegate import verbs
+    from tidegate_cli import steering
 
     asyncio.run(steering.set_image(connection, name, verbs.parsed_images(images)))
 

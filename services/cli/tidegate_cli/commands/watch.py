@@ -15,8 +15,10 @@ AsOutput = Annotated[Output | None, typer.Option("--output", "-o", help="json fo
 Watch = Annotated[bool, typer.Option("--watch", "-w", help="Keep showing it as it changes.")]
 
 
-def seconds(text: str) -> float:
-    """A time-out as kubectl takes it: 30s, 5m, 1h, or plain seconds; 0 is no limit."""
+def seconds(text: str | float) -> float:
+    """A time-out as kubectl takes it: 30s, 5m, 1h, or plain seconds; 0 is no limit. Typer hands over defaults as they are."""
+    if isinstance(text, float):
+        return text
     from tidegate.durations import pause_duration
 
     try:
@@ -34,12 +36,7 @@ def register(app: typer.Typer) -> None:
     get.command("rollouts", hidden=True)(rollout)
     get.command("ro", hidden=True)(rollout)
     app.add_typer(get, name="get", help="Show one rollout as a tree.", rich_help_panel=PANEL)
-    listing = typer.Typer(invoke_without_command=True)
-    listing.callback()(rollouts)
-    listing.command("rollouts")(rollouts)
-    listing.command("rollout", hidden=True)(rollouts)
-    listing.command("ro", hidden=True)(rollouts)
-    app.add_typer(listing, name="list", help="List rollouts.", rich_help_panel=PANEL)
+    app.command("list", rich_help_panel=PANEL)(rollouts)
     app.command("status", rich_help_panel=PANEL)(status)
 
 
@@ -60,17 +57,17 @@ def rollout(
 
 @with_connection
 def rollouts(
-    ctx: typer.Context,
     *,
     connection: Connection,
+    kind: Annotated[str, typer.Argument(metavar="[rollouts]", help="What to list.", show_default=False)] = "rollouts",
     everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="In all namespaces.")] = False,
-    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Only this rollout.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Only this rollout.")] = None,
     watch: Watch = False,
     output: AsOutput = None,
 ) -> None:
     """List rollouts with their status, step, weight and replicas."""
-    if ctx.invoked_subcommand:
-        return
+    if kind not in ("rollouts", "rollout", "ro"):
+        raise typer.BadParameter(f"{kind!r}; it must be rollouts (or use --name for one of them)")
     from tidegate_cli.watching import show_rollouts
 
     asyncio.run(show_rollouts(connection, everywhere=everywhere, name=name, watch=watch, output=output))
@@ -83,7 +80,10 @@ def status(
     name: Name,
     watch: Annotated[bool, typer.Option("--watch/--no-watch", "-w", help="Wait until it is Healthy or Degraded.")] = True,
     timeout: Annotated[
-        float, typer.Option("--timeout", "-t", parser=seconds, metavar="DURATION", help="Give up after 30s, 5m, ...; 0: never.")
+        float,
+        typer.Option(
+            "--timeout", "-t", parser=seconds, metavar="DURATION", show_default=False, help="Give up after 30s, 5m, ...; 0: never."
+        ),
     ] = 0.0,
 ) -> None:
     """Wait for the end of an update: exit code 0 when Healthy, 1 when Degraded or out of time."""

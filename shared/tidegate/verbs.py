@@ -12,10 +12,10 @@ from typing import Any
 
 from tidegate.durations import rfc3339
 from tidegate.errors import TidegateError
-from tidegate.keys import POD_TEMPLATE_HASH
+from tidegate.keys import POD_TEMPLATE_HASH, REVISION
 from tidegate.kube.kinds import ANALYSIS_RUN, DEPLOYMENT, EXPERIMENT, POD_TEMPLATE, REPLICA_SET, ROLLOUT, Kind
-from tidegate_cli.canaries import step_index, steps_of
-from tidegate_cli.tree import Object, owned, revision_of
+
+Object = Mapping[str, Any]
 
 
 class Refused(TidegateError):  # noqa: N818 - reads as the fact it states
@@ -48,12 +48,13 @@ def promotion(rollout: Object) -> tuple[Patch, ...]:
     """Past a manual pause, then past the pause or whatever step is running. There is no separate resume."""
     status = rollout.get("status") or {}
     status_body: Mapping[str, Any] | None = None
-    next_step = min(step_index(rollout) + 1, len(steps_of(rollout)))
+    steps = ((rollout["spec"].get("strategy") or {}).get("canary") or {}).get("steps") or ()
+    next_step = min(int(status.get("currentStepIndex") or 0) + 1, len(steps))
     if _waits_on_inconclusive(status):
         status_body = {"pauseConditions": None, "controllerPause": False, "currentStepIndex": next_step}
     elif status.get("pauseConditions"):
         status_body = {"pauseConditions": None}
-    elif steps_of(rollout):
+    elif steps:
         status_body = {"pauseConditions": None, "currentStepIndex": next_step}
     return (*_unpause(rollout), *_status(rollout, status_body))
 
@@ -176,7 +177,9 @@ def _status(rollout: Object, status: Mapping[str, Any] | None) -> tuple[Patch, .
 
 def _revision(rollout: Object, replica_sets: Iterable[Object], number: int) -> Object:
     name = rollout["metadata"]["name"]
-    history = sorted(owned(replica_sets, rollout), key=revision_of, reverse=True)
+    uid = rollout["metadata"].get("uid")
+    owned = (each for each in replica_sets if any(owner.get("uid") == uid for owner in each["metadata"].get("ownerReferences") or ()))
+    history = sorted(owned, key=revision_of, reverse=True)
     if number == 0:
         if len(history) < 2:
             raise Refused(f'no revision found for rollout "{name}"')
@@ -193,3 +196,9 @@ def _without_hash(template: Object) -> dict[str, Any]:
     labels = (copy.get("metadata") or {}).get("labels") or {}
     labels.pop(POD_TEMPLATE_HASH, None)
     return copy
+
+
+def revision_of(replica_set: Object) -> int:
+    """0 where the annotation is missing or no number."""
+    text = (replica_set["metadata"].get("annotations") or {}).get(REVISION, "")
+    return int(text) if text.isdigit() else 0
