@@ -1,0 +1,50 @@
+"""Rules for the spec as a whole (`argo-behaviour.md` 1.5), in the peer's order of evaluation."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tidegate_planner.validation.pods import selector_problems, template_problems
+from tidegate_planner.validation.problem import Problem, internal, invalid, negative, required
+from tidegate_planner.validation.strategies import strategy_problems
+
+Json = Mapping[str, Any]
+
+
+def spec_problems(spec: Json, *, workload_resolved: bool) -> Iterator[Problem]:
+    """`workload_resolved`: the template was read from the workload and put in place of the empty one."""
+    by_reference = "workloadRef" in spec
+    yield from negative("spec.replicas", spec.get("replicas"))
+    if not by_reference:
+        yield from _selector(spec.get("selector"))
+    template = spec.get("template", {})
+    if by_reference and not workload_resolved and not _empty(template):
+        yield internal("spec.template", "template must be empty for workload reference rollout")
+    if workload_resolved or not by_reference:
+        yield from template_problems(template, _usable(spec.get("selector")), "spec.template")
+    for name in ("minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"):
+        yield from negative(f"spec.{name}", spec.get(name))
+    deadline = spec.get("progressDeadlineSeconds", 600)
+    if deadline <= spec.get("minReadySeconds", 0):
+        yield invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds")
+    yield from strategy_problems(spec)
+
+
+def _selector(selector: Json | None) -> Iterator[Problem]:
+    if selector is None:
+        yield required("spec.selector", "Rollout has missing field '.spec.selector'")
+        return
+    yield from selector_problems(selector, "spec.selector")
+    if not selector.get("matchLabels") and not selector.get("matchExpressions"):
+        yield invalid("spec.selector", selector, "empty selector is invalid for deployment")
+
+
+def _usable(selector: Json | None) -> Json | None:
+    """A missing, empty or wrong selector was complained about already; whether it matches is then no question."""
+    if not selector or next(selector_problems(selector, ""), None) is not None:
+        return None
+    return selector
+
+
+def _empty(template: Json) -> bool:
+    metadata = template.get("metadata", {})
+    return not (metadata.get("labels") or metadata.get("annotations") or template.get("spec", {}).get("containers"))
