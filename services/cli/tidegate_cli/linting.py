@@ -1,29 +1,53 @@
-"""Everything that is wrong with a file's manifests, one line per mistake. Pure."""
+"""Everything that is wrong with a file's manifests, one line per mistake. Pure.
 
-from collections.abc import Iterable, Mapping
+The rules are the planner's own. What a Rollout refers to is looked up in the same files only: what is absent there may well be in the
+cluster, so it is not complained about (`argo-behaviour.md` 13, `lint`).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tidegate.crd.generate import schemas
 from tidegate.crd.strict import unknown_fields
 from tidegate.keys import GROUP
+from tidegate_planner.validation import References, problems
+
+Manifest = dict[str, Any]
+
+REFERRED = {
+    "services": "Service",
+    "analysis_templates": "AnalysisTemplate",
+    "cluster_analysis_templates": "ClusterAnalysisTemplate",
+    "ingresses": "Ingress",
+    "virtual_services": "VirtualService",
+    "ambassador_mappings": "Mapping",
+}
 
 
 def complaints(documents: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Objects of other groups are only looked up, as what a Rollout may refer to."""
+    """`Rollout/web: spec.strategy...: what is wrong`, in the order of the file. Objects of other groups are only referred to."""
     held = [dict(each) for each in documents]
-    return [f"{_named(each)}: {text}" for each in held if _is_ours(each) for text in _complaints(each)]
+    references = References(**{field: _by_name(held, kind) for field, kind in REFERRED.items()})
+    return [f"{_named(each)}: {text}" for each in held if _is_ours(each) for text in _complaints(each, references)]
 
 
-def _complaints(manifest: dict[str, Any]) -> list[str]:
+def _complaints(manifest: Manifest, references: References) -> list[str]:
     kind = manifest.get("kind")
     if kind not in schemas():
         return [f"kind is {kind!r}; {GROUP} has {', '.join(sorted(schemas()))}"]
-    return [f"unknown field {each}" for each in unknown_fields(manifest)]
+    unknown = [f"unknown field {each}" for each in unknown_fields(manifest)]
+    return unknown if kind != "Rollout" else [*unknown, *(str(each) for each in problems(manifest, references))]
 
 
-def _is_ours(manifest: Mapping[str, Any]) -> bool:
+def _by_name(held: Sequence[Manifest], kind: str) -> dict[str, Manifest]:
+    return {
+        each["metadata"]["name"]: each for each in held if each.get("kind") == kind and (each.get("metadata") or {}).get("name")
+    }
+
+
+def _is_ours(manifest: Manifest) -> bool:
     return str(manifest.get("apiVersion", "")).startswith(f"{GROUP}/")
 
 
-def _named(manifest: Mapping[str, Any]) -> str:
+def _named(manifest: Manifest) -> str:
     return f"{manifest.get('kind')}/{(manifest.get('metadata') or {}).get('name', '?')}"

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tidegate.keys import POD_TEMPLATE_HASH, REVISION, SCALE_DOWN_DEADLINE
+from tidegate.keys import POD_TEMPLATE_HASH, SCALE_DOWN_DEADLINE
+from tidegate.verbs import revision_of
 from tidegate_cli import canaries, health
 from tidegate_cli.info import (
     AnalysisRunInfo,
@@ -79,11 +80,6 @@ def desired_replicas(rollout: Object) -> int:
     """An absent spec.replicas means 1."""
     replicas = (rollout.get("spec") or {}).get("replicas")
     return 1 if replicas is None else int(replicas)
-
-
-def revision_of(item: Object) -> int:
-    text = (item["metadata"].get("annotations") or {}).get(REVISION, "")
-    return int(text) if text.isdecimal() else 0
 
 
 def hash_of(item: Object) -> str:

