@@ -1,4 +1,4 @@
-"""What every traffic router promises: one suite over all of them, on an API in memory and on a real API server with the vendor's CRDs.
+"""What every traffic router promises: one suite over all of them, in memory and on a real API server with the vendor's CRDs.
 
 A new router adds a `Row`: what stands in the cluster before, and how a person would read the weights out of it.
 """
@@ -357,7 +357,7 @@ async def test_looking_writes_nothing_and_sees_what_is_there(bench):
 async def test_an_older_decision_is_dropped_with_both_numbers_told(bench):
     await bench.apply(split(40), fence=30)
     before = await bench.versions()
-    with pytest.raises(Stale, match="30.*20"):
+    with pytest.raises(Stale, match=r"30.*20"):
         await bench.apply(split(80), fence=20)
     assert await bench.versions() == before
     assert await bench.weights() == {(40, 60)}

@@ -11,10 +11,11 @@ there begin anew, and a fence of five million from the old cluster would block e
 **Written only along with another change.** Raising it alone would write every Service and route on every pass of the planner,
 wake every ingress controller, and be a difference for GitOps tools, all for a number. What that leaves open: request 10 asks for X,
 request 20 for Y, request 30 for X again; if 30 overtakes 20 it finds X in place, writes nothing, and the object still says 10 when
-20 arrives. So the object is not the only memory: the answer to 30 is (`shift.py` drops what is older than the newest answer,
-which the bus keeps per rollout, across restarts and replicas). A request is acknowledged only after its answer was stored,
-so either the answer to 30 is there when 20 comes, or 30 itself will come again and win by the entry that 20 left.
-Should the stream be lost at that very moment, the planner's next request heals it, as it heals any drift.
+20 arrives. So the object is not the only memory. The bus keeps the newest request and the newest answer of each rollout, for
+all replicas and across restarts, and `handling.py` carries out the newest and drops what is older than the newest answer. A
+request is acknowledged only after its answer was stored, so either the answer to 30 is there when 20 comes, or 30 itself will
+come again and win by the entry that 20 left. The object's entry is for what the bus cannot promise: a replica that stalls between
+reading and writing, and the loss of every stream. Where both fail at once the planner's next request heals it, as any drift.
 """
 
 from collections.abc import Mapping

@@ -1,5 +1,9 @@
 """A `TrafficRequested` from the bus: is it still to be done, do it, answer, look again while that is worthwhile.
 
+A message only wakes. What is carried out is the newest request that the stream holds (it keeps the last one per rollout), and
+after carrying it out the stream is read again: had this replica been stalled while another one served a newer request, its
+late write is put right here, or, should it die first, by the redelivery of the very message it had not acknowledged.
+
 Acknowledged (by returning) only after the answer is stored, which is what `fence.py` relies on: the newest answer of a rollout
 is the durable memory of the newest decision that was carried out, also where carrying it out changed nothing.
 """
@@ -46,18 +50,26 @@ class Handling:
         self._told: dict[tuple[str, str], tuple[str, TrafficApplied]] = {}
 
     async def __call__(self, request: TrafficRequested, envelope: Envelope) -> None:
-        if reason := await self._reason_to_drop(request):
-            log.info("shift.dropped", rollout=f"{request.namespace}/{request.name}", fence=request.fence, reason=reason)
-            return
-        shift = await self._shifter.shift(request)
-        await self._publish(shift, request, envelope)
-        key = (request.namespace, request.name)
-        if shift.again and _age(envelope, self._clock()) < PATIENCE:
-            self._told[key] = (envelope.id, shift.answer)
-            raise Retry(shift.again)
-        self._told.pop(key, None)
+        done = -1
+        while True:
+            request, envelope = await self._newest(request, envelope)
+            if request.fence <= done:
+                break
+            if reason := await self._reason_to_drop(request):
+                log.info("shift.dropped", rollout=f"{request.namespace}/{request.name}", fence=request.fence, reason=reason)
+                return
+            shift = await self._shifter.shift(request)
+            await self._record(shift, request, envelope)
+            done = request.fence
+        await self._answer(shift, envelope)
 
-    async def _publish(self, shift: Shift, request: TrafficRequested, envelope: Envelope) -> None:
+    async def _newest(self, request: TrafficRequested, envelope: Envelope) -> tuple[TrafficRequested, Envelope]:
+        found = await self._bus.last(TRAFFIC, request.subject_of())
+        if found is not None and isinstance(found.message, TrafficRequested) and found.message.fence > request.fence:
+            return found.message, found.envelope
+        return request, envelope
+
+    async def _record(self, shift: Shift, request: TrafficRequested, envelope: Envelope) -> None:
         if shift.records:
             events = EventsRecorded(
                 namespace=request.namespace,
@@ -68,8 +80,16 @@ class Handling:
                 records=shift.records,
             )
             await self._bus.publish(events, cause=envelope)
-        if self._told.get((request.namespace, request.name)) != (envelope.id, shift.answer):
-            await self._bus.publish(shift.answer, cause=envelope)
+
+    async def _answer(self, shift: Shift, envelope: Envelope) -> None:
+        answer = shift.answer
+        key = (answer.namespace, answer.name)
+        if self._told.get(key) != (envelope.id, answer):
+            await self._bus.publish(answer, cause=envelope)
+        if shift.again and _age(envelope, self._clock()) < PATIENCE:
+            self._told[key] = (envelope.id, answer)
+            raise Retry(shift.again)
+        self._told.pop(key, None)
 
     async def _reason_to_drop(self, request: TrafficRequested) -> str:
         """Why a request is no longer, or never was, to be carried out here; "" if it is.

@@ -1,0 +1,151 @@
+"""One request, carried out: Services first, then every router, each with its own report."""
+
+import pytest
+
+from tidegate.errors import Retry
+from tidegate.keys import POD_TEMPLATE_HASH
+from tidegate.kube.errors import Forbidden, ServerUnavailable
+from tidegate.kube.kinds import SERVICE
+from tidegate.kube.memory import MemoryKube
+from tidegate.messages import Destination, HeaderRoute, Router, RouterReport, ServiceTarget, Split, TrafficRequested
+from tidegate_shifter.router import Feature, Refused, Stale, needed_features, split_within
+from tidegate_shifter.shift import Shifter, worst_of
+
+
+class Scripted:
+    """A router that does what the test says: answers with a report, or raises."""
+
+    def __init__(self, outcome=None, supports=frozenset(Feature)):
+        self.supports = supports
+        self.outcome = outcome
+        self.asked = []
+
+    async def apply(self, ask):
+        self.asked.append(ask)
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome or RouterReport(router="x", state="applied", weight=ask.split.canary.weight)
+
+    async def observed(self, _ask):
+        return RouterReport(router="x", state="applied", weight=40)
+
+
+def request(*routers, canary=20, services=(), headers=(), additional=()):
+    rest = 100 - canary - sum(each.weight for each in additional)
+    return TrafficRequested(
+        namespace="shop",
+        name="app",
+        uid="u",
+        fence=10,
+        digest="d",
+        services=tuple(ServiceTarget(service=name, hash="abc") for name in services),
+        routers=tuple(Router(router=name, config={"route": name}) for name in routers),
+        split=Split(
+            canary=Destination(weight=canary, service="canary"),
+            stable=Destination(weight=rest, service="stable"),
+            header_routes=tuple(HeaderRoute(name=name, match=()) for name in headers),
+            additional=additional,
+        ),
+    )
+
+
+async def shift(asked, kube=None, **routers):
+    return await Shifter(
+        kube=kube or MemoryKube(), routers={name: lambda _kube, each=each: each for name, each in routers.items()}
+    ).shift(asked)
+
+
+async def test_every_router_gets_the_same_split_and_its_own_configuration():
+    a, b = Scripted(), Scripted()
+    done = await shift(request("a", "b"), a=a, b=b)
+    assert [ask.config for ask in (*a.asked, *b.asked)] == [{"route": "a"}, {"route": "b"}]
+    assert a.asked[0].split == b.asked[0].split == request().split
+    assert (done.answer.state, done.again) == ("applied", "")
+
+
+async def test_one_failing_router_is_named_and_does_not_stop_the_others():
+    b = Scripted()
+    done = await shift(request("a", "b"), a=Scripted(Refused("Ingress shop/web does not exist")), b=b)
+    assert [(each.router, each.state) for each in done.answer.reports] == [("a", "failed"), ("x", "applied")]
+    assert done.answer.state == "failed"
+    assert done.answer.message == done.again == "a: Ingress shop/web does not exist"
+    assert len(b.asked) == 1
+
+
+async def test_an_unknown_router_is_answered_with_the_known_ones_and_not_tried_again():
+    done = await shift(request("nginxx"), nginx=Scripted(), istio=Scripted())
+    assert done.answer.state == "failed"
+    assert done.answer.message == "nginxx: unknown traffic router 'nginxx'; known: istio, nginx"
+    assert done.again == ""
+
+
+@pytest.mark.parametrize(
+    ("problem", "state", "again"),
+    [
+        (Refused("no such route"), "failed", True),
+        (Refused("unreadable config", lasting=True), "failed", False),
+        (Forbidden("no rights", status=403), "failed", True),
+        (ServerUnavailable("away", status=503), "pending", True),
+        (Retry("changed by others"), "pending", True),
+        (Stale("dropped: decision 30 was here"), "failed", False),
+    ],
+)
+async def test_what_stands_in_the_way_decides_the_state_and_whether_to_try_again(problem, state, again):
+    done = await shift(request("a"), a=Scripted(problem))
+    assert (done.answer.state, bool(done.again)) == (state, again)
+    assert done.answer.reports[0].message == str(problem)
+
+
+async def test_a_dropped_request_says_what_is_there():
+    done = await shift(request("a"), a=Scripted(Stale("dropped: decision 30 was here")))
+    assert done.answer.reports[0].weight == 40
+
+
+async def test_a_router_that_lags_behind_is_worth_another_look():
+    done = await shift(request("a"), a=Scripted(RouterReport(router="a", state="pending", verified=False)))
+    assert (done.answer.state, bool(done.again)) == ("pending", True)
+
+
+async def test_no_traffic_goes_to_a_canary_whose_service_is_not_switched():
+    a = Scripted()
+    done = await shift(request("a", services=["canary"]), a=a)
+    assert a.asked == []
+    assert done.answer.state == "failed"
+    assert done.answer.message == "Service shop/canary does not exist; rollout shop/app needs it"
+    assert done.again
+
+
+async def test_an_abort_does_not_wait_for_a_service_that_somebody_deleted():
+    a = Scripted()
+    done = await shift(request("a", canary=0, services=["canary"]), a=a)
+    assert [ask.split.canary.weight for ask in a.asked] == [0]
+    assert done.answer.state == "failed"
+
+
+async def test_services_alone_are_enough():
+    kube = MemoryKube()
+    await kube.create(SERVICE, {"metadata": {"name": "active", "namespace": "shop"}, "spec": {"selector": {"app": "app"}}})
+    done = await shift(request(services=["active"]).model_copy(update={"split": None}), kube)
+    assert (done.answer.state, done.answer.reports) == ("applied", ())
+    assert (await kube.get(SERVICE, "shop", "active"))["spec"]["selector"][POD_TEMPLATE_HASH] == "abc"
+
+
+async def test_what_a_router_cannot_do_is_left_out_and_said():
+    a = Scripted(supports=frozenset({Feature.ADDITIONAL_DESTINATIONS}))
+    done = await shift(request("a", headers=["h"]), a=a)
+    assert a.asked[0].split.header_routes == ()
+    assert done.answer.state == "applied"
+    assert done.answer.reports[0].message == "left out, since it cannot do them: header-routes"
+
+
+def test_the_share_of_an_experiment_that_a_router_cannot_route_goes_to_stable():
+    asked = request(additional=(Destination(weight=5, service="a"), Destination(weight=10, service="b"))).split
+    assert needed_features(asked) == {Feature.ADDITIONAL_DESTINATIONS}
+    within = split_within(asked, frozenset())
+    assert (within.canary.weight, within.stable.weight, within.additional) == (20, 80, ())
+
+
+def test_the_state_of_several_is_the_worst():
+    assert worst_of() == "applied"
+    assert worst_of("applied", "pending") == "pending"
+    assert worst_of("failed", "applied", "pending") == "failed"
