@@ -10,6 +10,7 @@ from typing import Any
 
 from tidegate_analyzer.expression import syntax
 from tidegate_analyzer.expression.errors import ExpressionError
+from tidegate_analyzer.expression.moments import has_method
 from tidegate_analyzer.expression.names import PREDICATES, RESULT, WHOLE_ENVIRONMENT
 from tidegate_analyzer.expression.natures import (
     ANYTHING,
@@ -199,6 +200,8 @@ class _Check:
         if isinstance(node.callee, syntax.Name) and node.callee.name in ENVIRONMENT_FUNCTIONS:
             name = node.callee.name
             return self.fitted(node, name, ENVIRONMENT_FUNCTIONS[name], node.arguments)
+        if isinstance(node.callee, syntax.Member):
+            self.method(node.callee)
         callee = self.nature(node.callee)
         for argument in node.arguments:
             self.nature(argument)
@@ -207,6 +210,14 @@ class _Check:
         if callee.kind == "nil" and isinstance(node.callee, syntax.Name):
             raise _fail(node, f"{node.callee.name} is nil; cannot call nil as function")
         raise _fail(node, f"{callee.name} is not callable")
+
+    def method(self, callee: syntax.Member) -> None:
+        """Only times and durations have methods; whether a list or map holds something callable shows when it runs."""
+        base = self.nature(callee.base)
+        name = callee.key.value if isinstance(callee.key, syntax.Literal) else None
+        if base.kind in {"unknown", "nil", "list", "map"} or has_method(base.kind, name):
+            return
+        raise _fail(callee, f"type {base.name} has no method {name}")
 
     def builtin(self, node: syntax.Builtin) -> Nature:
         if node.name in PREDICATES:

@@ -7,6 +7,7 @@ from typing import Any
 from tidegate_analyzer.expression import operators, ordering
 from tidegate_analyzer.expression.budget import Meter
 from tidegate_analyzer.expression.errors import ExpressionError
+from tidegate_analyzer.expression.printing import printed
 from tidegate_analyzer.expression.values import AnyMap, Duration, equal, integer, map_key, plain_key, type_name
 
 
@@ -107,9 +108,9 @@ def _from_pairs(meter: Meter, value: Any) -> AnyMap:
     made = AnyMap()
     for pair in _listed(value, "transform from pairs"):
         if not isinstance(pair, list):
-            raise ExpressionError(f"invalid pair {type_name(pair)}")
+            raise ExpressionError(f"invalid pair {printed(pair, meter)}")
         if len(pair) != 2:
-            raise ExpressionError(f"invalid pair length {len(pair)}")
+            raise ExpressionError(f"invalid pair length {printed(pair, meter)}")
         meter.cells(1)
         made[map_key(pair[0])] = pair[1]
     return made

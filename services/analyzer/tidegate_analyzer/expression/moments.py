@@ -189,3 +189,7 @@ def method(value: Any, name: str) -> Method | None:
     if isinstance(value, Duration):
         return _DURATION_METHODS.get(name)
     return _TIME_METHODS.get(name) if isinstance(value, datetime) else None
+
+
+def has_method(kind: str, name: Any) -> bool:
+    return name in {"time": _TIME_METHODS, "duration": _DURATION_METHODS}.get(kind, {})

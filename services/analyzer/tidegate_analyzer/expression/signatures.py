@@ -157,7 +157,7 @@ RULES: dict[str, Rule] = {
     "len": _one(frozenset({"list", "map", "string", "bytes"}), lambda _: INT, "invalid argument for len (type {type})"),
     "abs": _one(_NUMBERS, lambda given: given, "invalid argument for abs (type {type})"),
     **dict.fromkeys(("ceil", "floor", "round"), _ROUND),
-    "int": _one(_NUMBERS | {"string"}, lambda _: INT, "invalid argument for int (type {type})"),
+    "int": _one(_NUMBERS | {"string", "duration"}, lambda _: INT, "invalid argument for int (type {type})"),
     "float": _one(_NUMBERS | {"string"}, lambda _: FLOAT, "invalid argument for float (type {type})"),
     **dict.fromkeys(("max", "min", "mean", "median"), _aggregate),
     "now": _now,

@@ -42,7 +42,7 @@ def map_key(value: Any) -> Any:
     if isinstance(value, str):
         return value
     if isinstance(value, list | dict):
-        raise ExpressionError(f"runtime error: hash of unhashable type {type_name(value)}")
+        raise ExpressionError(f"hash of unhashable type: {type_name(value)}")
     return _TypedKey(type_name(value), value)
 
 

@@ -4,7 +4,9 @@
 // or "error" (its first line) and "stage" ("compile" or "run"). Numbers in "result" become float64, as any JSON answer
 // of a metric provider does. Values that JSON has no word for are tagged: {"$float": "NaN"}, {"$time": ...}, {"$duration": ...}.
 //
-// Rebuild the answers with `go run . < ../expressions.jsonl > ../answers.jsonl`.
+// Its own answers are valid questions, so a new row is a line with "expression" and "result" at the end of answers.jsonl and
+//
+//	go run . < ../answers.jsonl > /tmp/answers.jsonl && mv /tmp/answers.jsonl ../answers.jsonl
 package main
 
 import (
@@ -186,6 +188,8 @@ func tagged(value any) any {
 			named[fmt.Sprint(key.Interface())] = tagged(seen.MapIndex(key).Interface())
 		}
 		return named
+	case reflect.Func, reflect.Ptr, reflect.Struct:
+		return map[string]any{"$opaque": fmt.Sprintf("%T", value)}
 	}
 	return value
 }
