@@ -1,0 +1,40 @@
+"""`python -m tidegate_planner.simulation --runs 1000 --seed 7`: many random runs; the first break of each kind as a short story."""
+
+import argparse
+import sys
+import time
+
+from tidegate_planner.simulation.chaos import scenario_of
+from tidegate_planner.simulation.story import Outcome, outcome_of, shortest_story
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tidegate_planner.simulation", description=__doc__)
+    parser.add_argument("--runs", type=int, default=1000, help="how many seeds to play, counted up from --seed")
+    parser.add_argument("--seed", type=int, default=1, help="the first seed")
+    parser.add_argument("--tell", action="store_true", help="print the story of --seed, broken or not, and nothing else")
+    given = parser.parse_args()
+    if given.tell:
+        sys.stdout.write(shortest_story(given.seed) + "\n")
+        return 0
+    started = time.perf_counter()
+    broken: dict[int, Outcome] = {}
+    for seed in range(given.seed, given.seed + given.runs):
+        outcome = outcome_of(scenario_of(seed))
+        if outcome.broken:
+            broken[seed] = outcome
+    elapsed = time.perf_counter() - started
+    sys.stdout.write(_summary(given.runs, elapsed, broken))
+    return 1 if broken else 0
+
+
+def _summary(runs: int, elapsed: float, broken: dict[int, Outcome]) -> str:
+    lines = [f"{runs} runs in {elapsed:.1f} s ({runs / elapsed * 60:.0f} a minute), {len(broken)} broken"]
+    lines += [f"seed {seed}: {outcome.reason}" for seed, outcome in broken.items()]
+    firsts = {outcome.broken: seed for seed, outcome in reversed(broken.items())}
+    lines += [f"\n--- the shortest story of seed {seed}\n{shortest_story(seed)}" for seed in firsts.values()]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""Random scenarios: any seed gives one, the same for ever; and the shorter scenarios that one can be cut down to.
+
+Rule of this file: only what validation accepts is drawn. Weights of the draws favour what broke before: edits in quick
+succession, small replica counts, pauses.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from typing import Any
+
+from tidegate_planner.simulation.scenario import Edit, EditKind, Faults, PodBehaviour, Scenario, Shifter, pod_template
+
+VERSIONS = ("v1", "v2", "v3", "v4")
+ROUTING = {"plugins": {"argoproj-labs/gatewayAPI": {"httpRoute": "app", "namespace": "default"}}}
+ANALYSIS = {"templates": [{"templateName": "check"}]}
+EDIT_WEIGHTS: dict[EditKind, int] = {
+    "image": 24, "promote": 20, "steps": 6, "replicas": 10, "abort": 9, "retry": 7, "promote-full": 6, "pause": 4, "unpause": 8,
+    "kill-pods": 4, "delete-set": 2, "wipe-bus": 3, "break-spec": 1, "mend-spec": 3, "take-name": 1,
+}  # fmt: skip
+
+
+def scenario_of(seed: int) -> Scenario:
+    chance = random.Random(f"scenario/{seed}")  # noqa: S311 - must be repeatable, guards no secret
+    routed = chance.random() < 0.4
+    edits = _edits(chance, routed=routed)
+    return Scenario(
+        seed=seed,
+        manifest=_manifest(chance, routed=routed),
+        behaviours={version: _behaviour(chance, first=version == "v1") for version in VERSIONS},
+        edits=edits,
+        faults=_faults(chance),
+        auto_promote=chance.choice([None, None, 3.0, 20.0]),
+        verdicts=chance.choice([{"Successful": 1.0}, {"Successful": 6.0, "Failed": 2.0, "Error": 1.0, "Inconclusive": 2.0}]),
+        analysis_seconds=chance.choice([0.5, 5.0, 12.0]),
+    )
+
+
+def _manifest(chance: random.Random, *, routed: bool) -> dict[str, Any]:
+    canary: dict[str, Any] = {}
+    steps = _steps(chance, routed=routed)
+    if steps or chance.random() < 0.5:
+        canary["steps"] = steps
+    if routed:
+        canary.update(_routing(chance))
+    elif chance.random() < 0.3:
+        canary.update(stableService="stable", canaryService="canary")
+    canary.update(_limits(chance))
+    if chance.random() < 0.2:
+        canary["analysis"] = {**ANALYSIS, "startingStep": chance.choice([0, 1, 2])}
+    spec: dict[str, Any] = {
+        "selector": {"matchLabels": {"app": "app"}},
+        "template": pod_template("v1"),
+        "strategy": {"canary": canary},
+        "progressDeadlineSeconds": chance.choice([20, 60]),
+        "revisionHistoryLimit": chance.choice([0, 1, 10, 10]),
+    }
+    if chance.random() < 0.95:
+        spec["replicas"] = chance.choice([0, 1, 1, 2, 3, 4, 5, 7, 10])
+    if chance.random() < 0.2:
+        spec["minReadySeconds"] = chance.choice([1, 5])
+    if chance.random() < 0.25:
+        spec["progressDeadlineAbort"] = True
+    return {"metadata": {"name": "app"}, "spec": spec}
+
+
+def _limits(chance: random.Random) -> dict[str, Any]:
+    surge, unavailable = chance.choice(
+        [(None, None), (None, None), (1, 0), (0, 1), ("50%", 0), (0, "40%"), (2, 2), ("100%", None), (None, "100%")]
+    )
+    limits = {"maxSurge": surge, "maxUnavailable": unavailable}
+    return {field: value for field, value in limits.items() if value is not None}
+
+
+def _routing(chance: random.Random) -> dict[str, Any]:
+    routing: dict[str, Any] = dict(ROUTING)
+    if chance.random() < 0.3:
+        routing["managedRoutes"] = [{"name": "by-header"}]
+    canary: dict[str, Any] = {"stableService": "stable", "canaryService": "canary", "trafficRouting": routing}
+    if chance.random() < 0.25:
+        canary["dynamicStableScale"] = True
+    elif chance.random() < 0.4:
+        canary["scaleDownDelaySeconds"] = chance.choice([0, 5, 40])
+    if chance.random() < 0.4:
+        canary["abortScaleDownDelaySeconds"] = chance.choice([0, 3, 40])
+    if chance.random() < 0.2:
+        canary["minPodsPerReplicaSet"] = 2
+    if chance.random() < 0.15:
+        canary["scaleDownDelayRevisionLimit"] = chance.choice([0, 1])
+    return canary
+
+
+def _steps(chance: random.Random, *, routed: bool) -> list[dict[str, Any]]:
+    steps = []
+    for _ in range(chance.choice([0, 1, 2, 3, 4, 5, 6])):
+        kinds = ["weight", "weight", "weight", "pause", "timed", "timed", "analysis"]
+        kind = chance.choice([*kinds, "scale", "header"] if routed else kinds)
+        steps.append(_step(chance, kind))
+    return steps
+
+
+def _step(chance: random.Random, kind: str) -> dict[str, Any]:
+    match kind:
+        case "weight":
+            return {"setWeight": chance.choice([0, 1, 10, 20, 33, 50, 75, 99, 100])}
+        case "pause":
+            return {"pause": {}}
+        case "timed":
+            return {"pause": {"duration": chance.choice([0, 1, "5s", "20", "1m"])}}
+        case "scale":
+            return {
+                "setCanaryScale": chance.choice([{"replicas": 2}, {"replicas": 0}, {"weight": 30}, {"matchTrafficWeight": True}])
+            }
+        case "header":
+            match = [{"headerName": "x-canary", "headerValue": {"exact": "yes"}}]
+            route = {"name": "by-header", "match": match} if chance.random() < 0.7 else {"name": "by-header"}
+            return {"setHeaderRoute": route}
+    return {"analysis": ANALYSIS}
+
+
+def _behaviour(chance: random.Random, *, first: bool) -> PodBehaviour:
+    kind = chance.choice(["quick", "quick", "slow", "staggered", *(() if first else ("never",))])
+    return {
+        "quick": PodBehaviour(ready_after=chance.choice([0.0, 0.5, 1.0])),
+        "slow": PodBehaviour(ready_after=chance.choice([8.0, 30.0])),
+        "staggered": PodBehaviour(ready_after=1.0, spread=chance.choice([0.3, 2.0])),
+        "never": PodBehaviour(ready_after=None),
+    }[kind]
+
+
+def _edits(chance: random.Random, *, routed: bool) -> tuple[Edit, ...]:
+    moment, edits = chance.choice([0.5, 20.0]), []
+    for number in range(chance.randint(1, 8)):
+        kind: EditKind = "image" if number == 0 else chance.choices(list(EDIT_WEIGHTS), list(EDIT_WEIGHTS.values()))[0]
+        edits.append(Edit(at=round(moment, 3), kind=kind, value=_value(chance, kind, routed=routed)))
+        moment += chance.choice([0.01, 0.05, chance.uniform(0, 3), chance.uniform(0, 30), chance.uniform(0, 100)])
+    return tuple(edits)
+
+
+def _value(chance: random.Random, kind: EditKind, *, routed: bool) -> Any:
+    match kind:
+        case "image":
+            return chance.choice(VERSIONS)
+        case "steps":
+            return _steps(chance, routed=routed)
+        case "replicas":
+            return chance.choice([0, 1, 2, 3, 5, 8, 10])
+        case "delete-set" | "kill-pods":
+            return chance.choice(["new", "stable", "older"])
+    return None
+
+
+def _faults(chance: random.Random) -> Faults:
+    if chance.random() < 0.25:
+        return Faults()
+    shifters: list[Shifter] = ["prompt", "prompt", "prompt", "slow", "failing", "dead"]
+    return Faults(
+        planners=chance.choice([1, 1, 1, 2]),
+        crashes=frozenset(chance.randint(1, 40) for _ in range(chance.choice([0, 0, 1, 3, 6]))),
+        stale=chance.choice([0.0, 0.0, 0.1, 0.5]),
+        lost=chance.choice([0.0, 0.0, 0.2, 0.6]),
+        doubled=chance.choice([0.0, 0.2]),
+        late=chance.choice([0.0, 0.2]),
+        shifter=chance.choice(shifters),
+        capacity=chance.choice([None, None, None, None, 6, 11]),
+    )
+
+
+# --- shorter stories ---------------------------------------------------------------------------------------------------
+
+
+def shorter(scenario: Scenario) -> Iterator[Scenario]:
+    """The same with one thing less each: an edit, a crash, a fault, a step, a field of the strategy."""
+    for edit in scenario.edits:
+        yield replace(scenario, edits=tuple(each for each in scenario.edits if each is not edit))
+    for crash in sorted(scenario.faults.crashes):
+        yield replace(scenario, faults=replace(scenario.faults, crashes=scenario.faults.crashes - {crash}))
+    calm = Faults()
+    for each in fields(Faults):
+        if getattr(scenario.faults, each.name) != getattr(calm, each.name):
+            yield replace(scenario, faults=replace(scenario.faults, **{each.name: getattr(calm, each.name)}))
+    if scenario.auto_promote is not None:
+        yield replace(scenario, auto_promote=None)
+    yield from (replace(scenario, manifest=manifest) for manifest in _simpler_manifests(scenario))
+    for version, behaviour in scenario.behaviours.items():
+        if behaviour != PodBehaviour():
+            yield replace(scenario, behaviours={**scenario.behaviours, version: PodBehaviour()})
+
+
+def _simpler_manifests(scenario: Scenario) -> Iterator[dict[str, Any]]:
+    spec = scenario.manifest["spec"]
+    canary = spec["strategy"]["canary"]
+
+    def manifest(**changed: Any) -> dict[str, Any]:
+        return {**scenario.manifest, "spec": {**spec, **changed}}
+
+    for field in ("minReadySeconds", "progressDeadlineAbort"):
+        if field in spec:
+            yield {**scenario.manifest, "spec": {key: value for key, value in spec.items() if key != field}}
+    for field in sorted(set(canary) - {"steps", "trafficRouting", "stableService", "canaryService"}):
+        yield manifest(strategy={"canary": {key: value for key, value in canary.items() if key != field}})
+    steps = canary.get("steps") or []
+    for index in range(len(steps)):
+        yield manifest(strategy={"canary": {**canary, "steps": [*steps[:index], *steps[index + 1 :]]}})
+    if spec.get("replicas", 1) > 1:
+        yield manifest(replicas=spec["replicas"] - 1)

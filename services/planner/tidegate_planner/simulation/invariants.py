@@ -1,0 +1,160 @@
+"""What must hold at every step of every run (I1, I2, I4, I5, I8 and I9 of the design's list, and the rules of a canary's sizes).
+
+Rule of this file: it judges what was seen, decided and written; it never looks into the planner. A broken promise is `BrokenError`.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tidegate import keys
+from tidegate.durations import epoch
+from tidegate.rollout import Canary, Pause, Spec
+from tidegate_planner.plan import Plan, ScaleReplicaSet, ShiftTraffic
+from tidegate_planner.replicas import budget
+from tidegate_planner.seen import ReplicaSet, Seen
+
+Json = Mapping[str, Any]
+AT_REST = frozenset({"Healthy", "Degraded", "Paused"})
+
+
+class BrokenError(AssertionError):
+    """An invariant does not hold. `name` says which, so that a shorter story can be checked to break the same."""
+
+    def __init__(self, name: str, what: str) -> None:
+        super().__init__(f"{name}: {what}")
+        self.name = name
+
+
+def check(holds: bool, name: str, what: str) -> None:
+    if not holds:
+        raise BrokenError(name, what)
+
+
+# --- one decision ------------------------------------------------------------------------------------------------------
+
+
+def check_decision(seen: Seen, plan: Plan, now: float) -> None:
+    """What one plan may never ask for, given what it was made from. Holds for stale views too."""
+    check_steering(seen, plan.status, now)
+    check_verdicts(seen, plan.status)
+    scales = [action for action in plan.actions if isinstance(action, ScaleReplicaSet)]
+    for action in plan.actions:
+        if isinstance(action, ShiftTraffic):
+            check_split(seen, action)
+    canary = canary_of(seen)
+    if canary is not None and not canary.traffic_routing and seen.spec is not None:
+        check_budget(seen, seen.spec, canary, scales)
+
+
+def check_split(seen: Seen, action: ShiftTraffic) -> None:
+    """I2: weights sum to the whole, and none goes to a set without an available pod."""
+    split = action.request.split
+    if split is None:
+        return
+    total = split.canary.weight + split.stable.weight + sum(each.weight for each in split.additional)
+    check(total == split.max_weight, "I2", f"weights sum to {total} of {split.max_weight}")
+    available = {each.hash: each.available for each in seen.replica_sets}
+    if split.canary.weight:
+        serving = available.get(split.canary.hash, 0)
+        check(serving > 0, "I2", f"weight {split.canary.weight} for {split.canary.hash}, which has no available pod")
+
+
+def check_budget(seen: Seen, spec: Spec, canary: Canary, scales: Iterable[ScaleReplicaSet]) -> None:
+    """A basic canary's pass neither grows beyond `maxSurge` nor takes away what `maxUnavailable` needs (3.1)."""
+    limits = budget(spec.replicas, canary.max_surge, canary.max_unavailable)
+    before = {each.hash: each for each in seen.replica_sets}
+    sizes = {each.hash: each.replicas for each in seen.replica_sets}
+    sizes.update({scale.hash: scale.after for scale in scales})
+    most, least = spec.replicas + limits.surge, spec.replicas - limits.unavailable
+    grows = any(scale.after > scale.before for scale in scales)
+    if grows:
+        allowed = max(most, sum(each.replicas for each in before.values()))
+        check(sum(sizes.values()) <= allowed, "surge", f"{sum(sizes.values())} pods asked for, {most} allowed")
+    serving = sum(min(each.replicas, each.available) for each in before.values())
+    left = sum(min(sizes[each.hash], each.available) for each in before.values())
+    check(left >= min(serving, least), "unavailable", f"{left} of {serving} serving pods left, {least} needed")
+
+
+def check_steering(seen: Seen, after: Json, now: float) -> None:
+    """The step index of one attempt only rises, and an endless pause is never passed without a person."""
+    before, canary = seen.status, canary_of(seen)
+    same = all(before.get(field) == after.get(field) for field in ("currentPodHash", "currentStepHash"))
+    if canary is None or not same or after.get("abort") or before.get("abort"):
+        return
+    old, new = before.get("currentStepIndex"), after.get("currentStepIndex")
+    if old is None or new is None:
+        check(old == new, "step", f"step index {old} became {new}")
+        return
+    check(new >= old, "step", f"step index went back from {old} to {new}")
+    if before.get("promoteFull") or before.get("stableRS") == before.get("currentPodHash"):
+        return
+    for index in range(old, min(new, len(canary.steps))):
+        check_pause_was_over(canary, index, before, now, entered=index == old)
+
+
+def check_pause_was_over(canary: Canary, index: int, before: Json, now: float, *, entered: bool) -> None:
+    step = canary.steps[index]
+    if not isinstance(step, Pause):
+        return
+    held = [each for each in before.get("pauseConditions") or () if each["reason"] == "CanaryPauseStep"]
+    resumed = entered and bool(before.get("controllerPause")) and not held
+    if step.duration is None:
+        check(resumed, "pause", f"step {index} is an endless pause and nobody resumed it")
+    elif not resumed and step.duration > 0:
+        over = bool(held) and now >= epoch(held[0]["startTime"]) + step.duration
+        check(entered and over, "pause", f"step {index} paused less than its {step.duration:.0f} s")
+
+
+def check_verdicts(seen: Seen, after: Json) -> None:
+    """I5: a revision whose current run is seen to have failed is not promoted by the same look."""
+    before = seen.status
+    was, is_now = before.get("stableRS"), after.get("stableRS")
+    if was in (is_now, None) or before.get("promoteFull") or is_now != before.get("currentPodHash"):
+        return
+    told = before.get("canary") or {}
+    names = {
+        (told.get(field) or {}).get("name") for field in ("currentStepAnalysisRunStatus", "currentBackgroundAnalysisRunStatus")
+    }
+    failed = [run.name for run in seen.analysis_runs if run.name in names and run.phase in {"Failed", "Error"}]
+    check(not failed, "I5", f"promoted though {failed} failed")
+
+
+# --- the cluster -------------------------------------------------------------------------------------------------------
+
+
+def check_sets(sets: Iterable[ReplicaSet]) -> None:
+    """One ReplicaSet per template, and no revision number twice."""
+    live = [each for each in sets if not each.deleting]
+    templates = [str(each.template) for each in live]
+    check(len(templates) == len(set(templates)), "template", f"two of {[each.name for each in live]} have the same template")
+    revisions = [each.revision for each in live if each.revision]
+    check(len(revisions) == len(set(revisions)), "revision", f"revisions {sorted(revisions)} are not unique")
+
+
+def check_served(weights: Mapping[str, int], scaled: ScaleReplicaSet) -> None:
+    """I4: no ReplicaSet is emptied while the data plane still sends requests to it."""
+    if scaled.after == 0 and scaled.before > 0:
+        share = weights.get(scaled.hash, 0)
+        check(share == 0, "I4", f"{scaled.name} goes to 0 while {share} of the traffic is on it")
+
+
+def check_revision(annotations: Json, sets: Iterable[ReplicaSet], current: str) -> None:
+    """At rest the current ReplicaSet has the highest number, and the Rollout says the same."""
+    newest = max(sets, key=lambda each: each.revision, default=None)
+    if newest is not None:
+        check(newest.hash == current, "revision", f"{newest.name} has the highest revision, current is {current}")
+        told = annotations.get(keys.REVISION)
+        check(told == str(newest.revision), "revision", f"the Rollout says revision {told}, its newest set {newest.revision}")
+
+
+def check_rest(status: Json, generation: int, waited: float) -> None:
+    """I1: the desired state stopped changing long ago, so the rollout has reached an end and says so."""
+    phase, message = status.get("phase"), status.get("message", "")
+    check(phase in AT_REST, "I1", f"still {phase} ({message}) {waited:.0f} s after the last change")
+    observed = status.get("observedGeneration")
+    check(observed == str(generation), "I1", f"generation {generation} not observed: {observed}")
+
+
+def canary_of(seen: Seen) -> Canary | None:
+    strategy = seen.spec.strategy if seen.spec is not None else None
+    return strategy if isinstance(strategy, Canary) else None

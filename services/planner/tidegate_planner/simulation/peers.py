@@ -1,0 +1,108 @@
+"""The two services that a planner asks: models of the traffic-shifter and of the analyzer.
+
+Rule of this file: they obey requests as the real ones promise to (fenced, repeatable), late, failing or never as the scenario
+says, and know nothing of steps.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tidegate import keys
+from tidegate.durations import rfc3339
+from tidegate.messages import Split, TrafficRequested
+from tidegate_planner.seen import AnalysisRun, Service, Traffic
+from tidegate_planner.simulation.model import Cluster
+from tidegate_planner.simulation.scenario import Shifter
+from tidegate_planner.simulation.scheduler import Scheduler
+
+APPLY_SECONDS: Mapping[str, float] = {"prompt": 0.05, "slow": 8.0, "failing": 0.05}
+FAILURES_IN_A_ROW = 3
+RETRY_SECONDS = 4.0
+
+
+@dataclass(slots=True)
+class TrafficShifter:
+    """`split` is what the data plane really does now. It applies desired state, one request after the other."""
+
+    clock: Scheduler
+    cluster: Cluster
+    kind: Shifter
+    tell: Callable[[Traffic], None]
+    split: Split | None = None
+    fence: int = -1
+    failures_left: int = FAILURES_IN_A_ROW
+    busy_with: str = ""
+
+    def hear(self, request: TrafficRequested) -> None:
+        if self.kind == "dead" or request.fence < self.fence or self.busy_with == request.digest:
+            return
+        self.busy_with = request.digest
+        self.clock.after(APPLY_SECONDS[self.kind], lambda: self._apply(request))
+
+    def _apply(self, request: TrafficRequested) -> None:
+        if request.fence < self.fence:
+            return
+        if self.kind == "failing" and self.failures_left > 0:
+            self.failures_left -= 1
+            self.tell(Traffic(digest=request.digest, state="failed", message="the router refused"))
+            self.clock.after(RETRY_SECONDS, lambda: self._apply(request))
+            return
+        self.failures_left = FAILURES_IN_A_ROW
+        self.fence, self.busy_with = request.fence, ""
+        self.split = request.split or self.split
+        for target in request.services:
+            self.cluster.put_service(Service(name=target.service, hash=target.hash, managed_by="app"))
+        self.tell(Traffic(digest=request.digest, state="applied"))
+
+    def weights(self) -> dict[str, int]:
+        """Share of the traffic by ReplicaSet hash, through the Services where the split names them."""
+        if self.split is None:
+            return {}
+        shares: dict[str, int] = {}
+        for side in (self.split.canary, self.split.stable):
+            service = self.cluster.services.get(side.service or "")
+            chosen = service.hash if service else side.hash
+            shares[chosen] = shares.get(chosen, 0) + side.weight
+        return {chosen: weight for chosen, weight in shares.items() if weight and chosen}
+
+
+@dataclass(slots=True)
+class Analyzer:
+    """Creates each run once and ends it with a verdict drawn for its name."""
+
+    clock: Scheduler
+    cluster: Cluster
+    verdicts: Mapping[str, float]
+    seconds: float
+
+    def start(self, manifest: Mapping[str, Any]) -> None:
+        metadata = manifest["metadata"]
+        name, labels = metadata["name"], metadata["labels"]
+        if name in self.cluster.runs:
+            return
+        index = labels.get(keys.STEP_INDEX)
+        run = AnalysisRun(
+            name=name,
+            phase="Running",
+            hash=labels[keys.POD_TEMPLATE_HASH],
+            kind=labels[keys.ROLLOUT_TYPE],
+            step_index=None if index is None else int(index),
+            created=rfc3339(self.clock.now),
+            spec=manifest["spec"],
+        )
+        self.cluster.put_run(run)
+        self.clock.after(self.seconds, lambda: self._conclude(name))
+
+    def terminate(self, name: str) -> None:
+        run = self.cluster.runs.get(name)
+        if run is not None and run.phase == "Running":
+            self.cluster.put_run(replace(run, phase="Successful", terminate=True, message="run terminated"))
+
+    def _conclude(self, name: str) -> None:
+        run = self.cluster.runs[name]
+        if run.phase == "Running":
+            chance = self.clock.stream(f"verdict/{name}")
+            phase = chance.choices(list(self.verdicts), list(self.verdicts.values()))[0]
+            message = {"Failed": "metric m failed", "Error": "metric m could not be measured"}.get(phase, "")
+            self.cluster.put_run(replace(run, phase=phase, message=message))

@@ -1,0 +1,229 @@
+"""One planner process in the simulation: its caches, its wake-ups, and the writes of one plan, any of which may be its last.
+
+Rule of this file: it does to a `Plan` what the real shell does, and nothing else: status first and only if changed, then the
+actions in order, each with its precondition; the first refusal ends the pass.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tidegate_planner.decide import decide
+from tidegate_planner.plan import (
+    Action,
+    AnnotateRollout,
+    CreateReplicaSet,
+    DeleteReplicaSet,
+    Plan,
+    ScaleReplicaSet,
+    SetDefaultReplicas,
+    ShiftTraffic,
+    StartAnalysis,
+    TerminateAnalysis,
+)
+from tidegate_planner.seen import Seen, Traffic
+from tidegate_planner.simulation.model import ROLLOUTS, RUNS, SERVICES, SETS, Cluster, RefusedError, Rollout
+from tidegate_planner.simulation.scheduler import Scheduler
+
+TEMPLATES = {("AnalysisTemplate", "check"): {"spec": {"metrics": [{"name": "m"}]}}}
+PASS_DELAY, WRITE_SECONDS, RESTART_SECONDS = 0.002, 0.004, 2.0
+
+
+class Surroundings(Protocol):
+    """What the process reaches besides the API server, and who looks over its shoulder."""
+
+    def shift(self, action: ShiftTraffic) -> None: ...
+    def start_analysis(self, action: StartAnalysis) -> None: ...
+    def end_analysis(self, action: TerminateAnalysis) -> None: ...
+    def decided(self, seen: Seen, plan: Plan) -> None: ...
+    def wrote(self, planner: "PlannerProcess", what: str, action: Action | None) -> bool:
+        """After each write; True when the process dies now."""
+        ...
+
+    def refused(self, planner: "PlannerProcess", error: RefusedError) -> None: ...
+
+
+@dataclass(slots=True)
+class Cache:
+    """What one process knows of one kind: the objects, and how far into the kind's changes it has been told."""
+
+    objects: dict[str, Any]
+    position: int
+
+
+class PlannerProcess:
+    def __init__(self, name: str, clock: Scheduler, cluster: Cluster, around: Surroundings) -> None:
+        self.name = name
+        self.traffic: Traffic | None = None
+        self._clock, self._cluster, self._around = clock, cluster, around
+        self._caches: dict[str, Cache] = {}
+        self._due = self._writing = False
+        self._life = 0
+        self._timer: float | None = None
+        self.start()
+
+    def start(self) -> None:
+        """A new process: fresh lists, and every rollout looked at once."""
+        self._caches = {kind: Cache({}, 0) for kind in self._cluster.changes}
+        for kind in self._caches:
+            self.catch_up(kind, len(self._cluster.changes[kind]))
+        self._life += 1
+        self._due = self._writing = False
+        self._timer = None
+        self.wake()
+
+    def catch_up(self, kind: str, position: int) -> bool:
+        """The watch tells changes in order. An object that we know newer from our own write is left as it is."""
+        cache, changes = self._caches[kind], self._cluster.changes[kind]
+        told = changes[cache.position : position]
+        for name, seen in told:
+            held = cache.objects.get(name)
+            if seen is None:
+                cache.objects.pop(name, None)
+            elif held is None or _version(seen) >= _version(held):
+                cache.objects[name] = seen
+        cache.position = max(cache.position, position)
+        return bool(told)
+
+    def wake(self) -> None:
+        if not self._due:
+            self._due = True
+            life = self._life
+            self._clock.after(PASS_DELAY, lambda: self._pass(life))
+
+    def see(self) -> Seen:
+        rollout: Rollout = self._caches[ROLLOUTS].objects["app"]
+        return seen_of(
+            rollout,
+            sets=self._caches[SETS].objects,
+            services=self._caches[SERVICES].objects,
+            runs=self._caches[RUNS].objects,
+            traffic=self.traffic,
+            taken_names=self._cluster.taken_names,
+        )
+
+    def _pass(self, life: int) -> None:
+        if life != self._life or self._writing:
+            return
+        self._due = False
+        seen = self.see()
+        plan = decide(seen, self._clock.now)
+        self._around.decided(seen, plan)
+        if plan.wake_at is not None:
+            self._set_timer(plan.wake_at)
+        self._writing = True
+        self._write(seen, plan, _writes(seen, plan), life)
+
+    def _set_timer(self, moment: float) -> None:
+        """Never closer than 50 ms: a limit that must be exceeded is not yet over at its own moment."""
+        if self._timer is not None and self._clock.now < self._timer <= moment:
+            return
+        self._timer, life = moment, self._life
+        self._clock.at(max(moment, self._clock.now + 0.05), lambda: self.wake() if life == self._life else None)
+
+    def _write(self, seen: Seen, plan: Plan, waiting: list[Action | None], life: int) -> None:
+        if life != self._life:
+            return
+        if not waiting:
+            self._end()
+            return
+        action, rest = waiting[0], waiting[1:]
+        try:
+            what = self._carry_out(seen, plan, action)
+        except RefusedError as error:
+            self._around.refused(self, error)
+            self._end()
+            return
+        if what and self._around.wrote(self, what, action):
+            self._life += 1
+            self._clock.after(RESTART_SECONDS, self.start)
+            return
+        self._clock.after(WRITE_SECONDS, lambda: self._write(seen, plan, rest, life))
+
+    def _end(self) -> None:
+        self._writing = False
+        if self._due:
+            life = self._life
+            self._clock.after(PASS_DELAY, lambda: self._pass(life))
+
+    def _carry_out(self, seen: Seen, plan: Plan, action: Action | None) -> str:
+        """What was written, for the story; "" for a message, which is no write."""
+        cluster = self._cluster
+        match action:
+            case None:
+                self._note(ROLLOUTS, "app", cluster.put_status(plan.status, resource_version=seen.resource_version))
+                return "status"
+            case SetDefaultReplicas():
+                self._note(ROLLOUTS, "app", cluster.default_replicas(action.replicas))
+                return f"spec.replicas {action.replicas}"
+            case AnnotateRollout():
+                known: Rollout = self._caches[ROLLOUTS].objects["app"]
+                self._note(ROLLOUTS, "app", cluster.annotate(action.annotations, resource_version=known.resource_version))
+                return f"annotations {dict(action.annotations)}"
+            case CreateReplicaSet():
+                created = cluster.create_set(action.manifest)
+                self._note(SETS, created.name, created)
+                return f"create {created.name} with {created.replicas}"
+            case ScaleReplicaSet():
+                scaled = cluster.scale_set(action.name, before=action.before, after=action.after, annotations=action.annotations)
+                self._note(SETS, scaled.name, scaled)
+                return f"scale {action.name} {action.before} -> {action.after} {dict(action.annotations) or ''}"
+            case DeleteReplicaSet():
+                cluster.delete_set(action.name, uid=action.uid, resource_version=action.resource_version)
+                self._caches[SETS].objects.pop(action.name, None)
+                return f"delete {action.name}"
+        self._send(action)
+        return ""
+
+    def _send(self, action: ShiftTraffic | StartAnalysis | TerminateAnalysis) -> None:
+        match action:
+            case ShiftTraffic():
+                self._around.shift(action)
+            case StartAnalysis():
+                self._around.start_analysis(action)
+            case TerminateAnalysis():
+                self._around.end_analysis(action)
+
+    def _note(self, kind: str, name: str, written: Any) -> None:
+        """Read your own writes: the answer goes into the cache at once."""
+        self._caches[kind].objects[name] = written
+
+
+def _writes(seen: Seen, plan: Plan) -> list[Action | None]:
+    """None stands for the status."""
+    status: list[Action | None] = [None] if plan.status != seen.status else []
+    return [*status, *plan.actions]
+
+
+def _version(seen: Any) -> int:
+    return int(getattr(seen, "resource_version", 0))
+
+
+def seen_of(
+    rollout: Rollout,
+    *,
+    sets: dict[str, Any],
+    services: dict[str, Any],
+    runs: dict[str, Any],
+    traffic: Traffic | None,
+    taken_names: frozenset[str],
+) -> Seen:
+    return Seen(
+        namespace="default",
+        name="app",
+        uid="uid-app",
+        generation=rollout.generation,
+        resource_version=rollout.resource_version,
+        annotations=rollout.annotations,
+        labels={},
+        status=rollout.status,
+        manifest=rollout.manifest,
+        spec=rollout.spec,
+        problem=rollout.problem,
+        template_hash=rollout.template_hash,
+        replica_sets=tuple(sets.values()),
+        services=services,
+        traffic=traffic,
+        analysis_runs=tuple(runs.values()),
+        templates=TEMPLATES,
+        taken_names=taken_names,
+    )

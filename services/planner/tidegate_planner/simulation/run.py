@@ -1,0 +1,187 @@
+"""One run: a scenario played against the planner's `decide`, judged at every step, until nothing moves any more.
+
+Rule of this file: it wires the models together and counts writes; what may not happen is in `invariants`, what people do in
+`people`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tidegate.durations import pause_duration
+from tidegate_planner.plan import Action, Plan, ScaleReplicaSet, ShiftTraffic, StartAnalysis, TerminateAnalysis
+from tidegate_planner.seen import Seen, Traffic
+from tidegate_planner.simulation import invariants
+from tidegate_planner.simulation.model import ROLLOUTS, Cluster, RefusedError
+from tidegate_planner.simulation.peers import Analyzer, TrafficShifter
+from tidegate_planner.simulation.people import People
+from tidegate_planner.simulation.process import PlannerProcess
+from tidegate_planner.simulation.scenario import Edit, Scenario
+from tidegate_planner.simulation.scheduler import START, Scheduler
+
+WATCH_SECONDS, STALE_SECONDS, MESSAGE_SECONDS, LATE_SECONDS = 0.004, 3.0, 0.003, 6.0
+RESYNC_SECONDS = 30.0
+LONGEST_WAIT = 3600.0
+Listener = Callable[[float, str], None]
+
+
+@dataclass(slots=True)
+class Run:
+    """`listener` is told, with the time, of everything worth a line in a story."""
+
+    scenario: Scenario
+    listener: Listener | None = None
+    watches_status: Callable[["Run"], None] | None = None
+    clock: Scheduler = field(init=False)
+    cluster: Cluster = field(init=False)
+    shifter: TrafficShifter = field(init=False)
+    analyzer: Analyzer = field(init=False)
+    planners: list[PlannerProcess] = field(init=False)
+    people: People = field(init=False)
+    writes: int = 0
+    passes: int = 0
+    last_write: float = START
+
+    def __post_init__(self) -> None:
+        scenario, faults = self.scenario, self.scenario.faults
+        self.clock = Scheduler(scenario.seed)
+        self.cluster = Cluster(self.clock, scenario.manifest, scenario.behaviours, faults.capacity)
+        self.shifter = TrafficShifter(self.clock, self.cluster, faults.shifter, self._traffic_told)
+        self.analyzer = Analyzer(self.clock, self.cluster, scenario.verdicts, scenario.analysis_seconds)
+        self.planners = [PlannerProcess(f"planner-{number}", self.clock, self.cluster, self) for number in range(faults.planners)]
+        self.cluster.watchers.append(self._changed)
+        self.people = People(self.cluster, self.shifter, self.planners)
+        for edit in scenario.edits:
+            self.clock.at(START + edit.at, lambda edit=edit: self._edit(edit))  # type: ignore[misc]
+        self._resync()
+
+    # --- time ----------------------------------------------------------------------------------------------------------
+
+    def play(self) -> None:
+        """To the last edit, then until nothing was written for longer than anything could be waited for, then judge the end."""
+        last_edit = START + max((edit.at for edit in self.scenario.edits), default=0.0)
+        self.clock.run(last_edit)
+        patience = self._patience()
+        while self.clock.now < max(last_edit, self.last_write) + patience:
+            if self.clock.now - last_edit > LONGEST_WAIT:
+                raise invariants.BrokenError("I1", f"still writing {LONGEST_WAIT:.0f} s after the last change")
+            self.clock.run(self.clock.now + RESYNC_SECONDS)
+        self._judge_the_end(self.clock.now - last_edit)
+
+    def _patience(self) -> float:
+        """Longer than any deadline, pause, delay, analysis or person of this scenario takes, and three resyncs on top."""
+        spec = self.cluster.rollout.manifest["spec"]
+        canary = spec["strategy"]["canary"]
+        given = [step["pause"].get("duration") for step in canary.get("steps") or () if "pause" in step]
+        pauses = [pause_duration(each) for each in given if each is not None]
+        delays = [canary.get("scaleDownDelaySeconds") or 30, canary.get("abortScaleDownDelaySeconds") or 30]
+        longest = max([spec.get("progressDeadlineSeconds", 600), self.scenario.auto_promote or 0, *pauses, *delays])
+        return float(longest) + self.scenario.analysis_seconds + 3 * RESYNC_SECONDS + 20
+
+    def _resync(self) -> None:
+        """The slow timer that finds what no message announced. It is the only thing that never fails."""
+        for planner in self.planners:
+            for kind, changes in self.cluster.changes.items():
+                planner.catch_up(kind, len(changes))
+            planner.wake()
+        self.clock.after(RESYNC_SECONDS, self._resync)
+
+    def _judge_the_end(self, waited: float) -> None:
+        rollout, sets = self.cluster.rollout, [owned.seen for owned in self.cluster.sets.values()]
+        invariants.check_rest(rollout.status, rollout.generation, waited)
+        invariants.check_sets(sets)
+        if rollout.problem is None:
+            invariants.check_revision(rollout.annotations, sets, rollout.status.get("currentPodHash", ""))
+
+    # --- what the cluster tells ----------------------------------------------------------------------------------------
+
+    def _changed(self, kind: str, position: int) -> None:
+        chance, faults = self.clock.stream("watch"), self.scenario.faults
+        for planner in self.planners:
+            delay = WATCH_SECONDS if chance.random() >= faults.stale else chance.uniform(0.1, STALE_SECONDS)
+            silent = chance.random() < faults.lost
+            self.clock.after(delay, lambda planner=planner, silent=silent: self._deliver(planner, kind, position, silent=silent))  # type: ignore[misc]
+        if kind == ROLLOUTS:
+            self._rollout_changed()
+
+    def _deliver(self, planner: PlannerProcess, kind: str, position: int, *, silent: bool) -> None:
+        if planner.catch_up(kind, position) and not silent:
+            planner.wake()
+
+    def _rollout_changed(self) -> None:
+        status, patience = self.cluster.rollout.status, self.scenario.auto_promote
+        pauses = status.get("pauseConditions")
+        if patience is not None and pauses:
+            self.clock.after(patience, lambda: self._promote_if_still(pauses))
+        if self.watches_status is not None:
+            self.watches_status(self)
+
+    def _promote_if_still(self, pauses: object) -> None:
+        if self.cluster.rollout.status.get("pauseConditions") == pauses:
+            self._edit(Edit(at=0, kind="promote"))
+
+    def _traffic_told(self, traffic: Traffic) -> None:
+        self._log(f"shifter: {traffic.state} {self.shifter.weights() or ''}")
+        for planner in self.planners:
+            self._message(lambda planner=planner: self._hear_traffic(planner, traffic))  # type: ignore[misc]
+
+    def _hear_traffic(self, planner: PlannerProcess, traffic: Traffic) -> None:
+        planner.traffic = traffic
+        planner.wake()
+
+    def _message(self, arrive: Callable[[], None]) -> None:
+        """The bus: a message may be lost, doubled, or come after later ones."""
+        chance, faults = self.clock.stream("bus"), self.scenario.faults
+        if chance.random() < faults.lost:
+            return
+        late = chance.random() < faults.late
+        self.clock.after(chance.uniform(0.1, LATE_SECONDS) if late else MESSAGE_SECONDS, arrive)
+        if chance.random() < faults.doubled:
+            self.clock.after(chance.uniform(0.1, LATE_SECONDS), arrive)
+
+    # --- what the planners do ------------------------------------------------------------------------------------------
+
+    def shift(self, action: ShiftTraffic) -> None:
+        self._message(lambda: self.shifter.hear(action.request))
+
+    def start_analysis(self, action: StartAnalysis) -> None:
+        self._message(lambda: self.analyzer.start(action.manifest))
+
+    def end_analysis(self, action: TerminateAnalysis) -> None:
+        self._message(lambda: self.analyzer.terminate(action.name))
+
+    def decided(self, seen: Seen, plan: Plan) -> None:
+        self.passes += 1
+        invariants.check_decision(seen, plan, self.clock.now)
+
+    def wrote(self, planner: PlannerProcess, what: str, action: Action | None) -> bool:
+        self.writes += 1
+        self.last_write = self.clock.now
+        status = self.cluster.rollout.status
+        self._log(f"{planner.name}: {what if action else _told(status)}")
+        invariants.check_sets(owned.seen for owned in self.cluster.sets.values())
+        if isinstance(action, ScaleReplicaSet):
+            invariants.check_served(self.shifter.weights(), action)
+        dies = self.writes in self.scenario.faults.crashes
+        if dies:
+            self._log(f"{planner.name}: dies")
+        return dies
+
+    def refused(self, planner: PlannerProcess, error: RefusedError) -> None:
+        self._log(f"{planner.name}: refused: {error}")
+
+    def _edit(self, edit: Edit) -> None:
+        self._log(f"user: {edit.kind} {'' if edit.value is None else edit.value}".rstrip())
+        self.people.do(edit)
+
+    def _log(self, text: str) -> None:
+        if self.listener is not None:
+            self.listener(self.clock.now - START, text)
+
+
+def _told(status: invariants.Json) -> str:
+    told = ("currentPodHash", "stableRS", "currentStepIndex", "abort", "promoteFull", "controllerPause")
+    steering = [f"{name}={status[name]}" for name in told if status.get(name) not in (None, False)]
+    words = [f"status {status.get('phase')}", status.get("message", ""), *steering]
+    pauses = [each["reason"] for each in status.get("pauseConditions") or ()]
+    counts = "/".join(str(status.get(name, 0)) for name in ("replicas", "updatedReplicas", "availableReplicas"))
+    return " ".join([*(word for word in words if word), *pauses, f"pods {counts}"])

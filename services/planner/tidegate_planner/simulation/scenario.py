@@ -1,0 +1,84 @@
+"""What one simulated run is made of, as a value: a rollout, how its pods behave, what people do to it, and what goes wrong.
+
+Rule of this file: data only. A scenario can be printed, cut down and run again; nothing in it depends on the run.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Json = Mapping[str, Any]
+
+EditKind = Literal[
+    "image", "steps", "replicas", "pause", "unpause", "abort", "retry", "promote", "promote-full",
+    "delete-set", "kill-pods", "wipe-bus", "break-spec", "mend-spec", "take-name",
+]  # fmt: skip
+Shifter = Literal["prompt", "slow", "failing", "dead"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodBehaviour:
+    """How the pods of one version come up. `ready_after` None: never. `spread`: each further one that much later.
+
+    `crash_every`: seconds a pod stays ready before it crashes; it comes back after `ready_after` again, for ever.
+    """
+
+    ready_after: float | None = 1.0
+    spread: float = 0.0
+    crash_every: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """Something a person, a tool or bad luck does `at` so many seconds into the run."""
+
+    at: float
+    kind: EditKind
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """`crashes` are ordinals of writes, counted over the whole run, after which the planner that made it dies."""
+
+    planners: int = 1
+    crashes: frozenset[int] = frozenset()
+    stale: float = 0.0  # share of changes that reach a planner's cache only after seconds
+    lost: float = 0.0  # share of wake-ups and messages that never arrive
+    doubled: float = 0.0  # share of messages that arrive twice, the second time late
+    late: float = 0.0  # share of messages that are overtaken by later ones
+    shifter: Shifter = "prompt"
+    capacity: int | None = None  # pods that fit on the nodes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """`manifest` is the Rollout at its first version. `auto_promote`: somebody ends each endless pause after so many seconds.
+
+    `verdicts`: phase of a run -> share of the analysis runs that end so.
+    """
+
+    seed: int
+    manifest: Json
+    behaviours: Mapping[str, PodBehaviour] = field(default_factory=dict)
+    edits: tuple[Edit, ...] = ()
+    faults: Faults = field(default_factory=Faults)
+    auto_promote: float | None = None
+    verdicts: Mapping[str, float] = field(default_factory=lambda: {"Successful": 1.0})
+    analysis_seconds: float = 5.0
+
+    @property
+    def canary(self) -> Json:
+        strategy: Json = self.manifest["spec"]["strategy"]["canary"]
+        return strategy
+
+
+def pod_template(version: str) -> dict[str, Any]:
+    """A template that differs by its version only; pods behave as the scenario says of this version."""
+    return {"metadata": {"labels": {"app": "app"}}, "spec": {"containers": [{"name": "app", "image": f"app:{version}"}]}}
+
+
+def version_of(template: Json) -> str:
+    """The tag of the first container's image."""
+    image: str = template["spec"]["containers"][0]["image"]
+    return image.rpartition(":")[2]
