@@ -177,9 +177,7 @@ def _status(rollout: Object, status: Mapping[str, Any] | None) -> tuple[Patch, .
 
 def _revision(rollout: Object, replica_sets: Iterable[Object], number: int) -> Object:
     name = rollout["metadata"]["name"]
-    uid = rollout["metadata"].get("uid")
-    owned = (each for each in replica_sets if any(owner.get("uid") == uid for owner in each["metadata"].get("ownerReferences") or ()))
-    history = sorted(owned, key=revision_of, reverse=True)
+    history = sorted((each for each in replica_sets if _owned_by(rollout, each)), key=revision_of, reverse=True)
     if number == 0:
         if len(history) < 2:
             raise Refused(f'no revision found for rollout "{name}"')
@@ -196,6 +194,11 @@ def _without_hash(template: Object) -> dict[str, Any]:
     labels = (copy.get("metadata") or {}).get("labels") or {}
     labels.pop(POD_TEMPLATE_HASH, None)
     return copy
+
+
+def _owned_by(rollout: Object, replica_set: Object) -> bool:
+    owners = replica_set["metadata"].get("ownerReferences") or ()
+    return any(owner.get("uid") == rollout["metadata"].get("uid") for owner in owners)
 
 
 def revision_of(replica_set: Object) -> int:

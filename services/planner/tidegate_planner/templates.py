@@ -46,10 +46,8 @@ def merged_run_spec(config: Json, templates: Templates, *, manifest: Json, hashe
     arguments = _arguments(specs, given)
     dry_run = _rules(config, specs, "dryRun", "two Dry-Run metric rules have the same name '{}'")
     retention = _rules(config, specs, "measurementRetention", "two Measurement Retention metric rules have the same name '{}'")
-    for field, value in (("args", arguments), ("dryRun", dry_run), ("measurementRetention", retention)):
-        if value:
-            merged[field] = value
-    return merged
+    rest = {"args": arguments, "dryRun": dry_run, "measurementRetention": retention}
+    return {**merged, **{field: value for field, value in rest.items() if value}}
 
 
 def argument_value(arg: Json, *, manifest: Json, hashes: Mapping[str, str]) -> str | None:

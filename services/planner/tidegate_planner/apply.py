@@ -1,0 +1,222 @@
+"""Carries a plan out: the status first, then the actions in their order. Writes, decides nothing.
+
+Every write is conditional on what it was decided from. A refused one ends the pass: the watch brings what refused it, and the
+next decision is made from that. Nothing here is an error to a user.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import structlog
+
+from tidegate.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound, PreconditionFailed
+from tidegate.kube.kinds import REPLICA_SET, ROLLOUT, Kind
+from tidegate.kube.patches import merge_difference, pointer
+from tidegate.messages import AnalysisRequested, Message
+from tidegate_planner import plan as plans
+from tidegate_planner.observe import World
+from tidegate_planner.plan import Action, Plan
+from tidegate_planner.seen import Seen
+
+Json = Mapping[str, Any]
+
+log = structlog.get_logger(__name__)
+
+LAZY_FIELDS = frozenset({"replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "HPAReplicas", "message"})
+LAZY_CONDITIONS = frozenset({"Available"})
+RESEND_AFTER = 5.0  # seconds after which an unanswered request to another service is sent again
+
+
+class Writes(Protocol):
+    """The part of `tidegate.kube.client.Kube` that is used here."""
+
+    async def create(self, kind: Kind, obj: dict[str, Any]) -> dict[str, Any]: ...
+
+    async def get(self, kind: Kind, namespace: str | None, name: str) -> dict[str, Any]: ...
+
+    async def delete(
+        self, kind: Kind, namespace: str | None, name: str, *, uid: str | None = None, resource_version: str | None = None
+    ) -> dict[str, Any]: ...
+
+    async def merge_patch(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        name: str,
+        patch: dict[str, Any],
+        *,
+        subresource: str | None = None,
+        resource_version: str | None = None,
+    ) -> dict[str, Any]: ...
+
+    async def json_patch(
+        self, kind: Kind, namespace: str | None, name: str, operations: list[dict[str, Any]], *, subresource: str | None = None
+    ) -> dict[str, Any]: ...
+
+
+class Sends(Protocol):
+    """The part of `tidegate.bus.Bus` that is used here."""
+
+    async def publish(self, message: Message) -> object: ...
+
+
+class Noted(Protocol):
+    """A cache that takes the answers to our own writes, so that the next decision does not run on an older view."""
+
+    def note_write(self, obj: dict[str, Any]) -> None: ...
+
+
+@dataclass(slots=True)
+class Memory:
+    """What one rollout's shell remembers between passes. Losing it costs a repeated message, nothing else."""
+
+    asked: dict[str, float] = field(default_factory=dict)
+    lazy_since: float | None = None
+
+
+class Refused(Exception):  # noqa: N818 - a fact, not an error: the world is not what the plan was made from
+    """A precondition did not hold; wait for the watch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Applier:
+    kube: Writes
+    bus: Sends
+    world: World
+    rollouts: Noted
+    replica_sets: Noted
+    clock: Callable[[], float]
+
+    async def apply(self, seen: Seen, plan: Plan, memory: Memory, *, lazy_for: float) -> bool:
+        """True if the status is left unwritten for now, because only counts differ that are about to change again."""
+        try:
+            postponed = await self._write_status(seen, plan, memory, lazy_for=lazy_for)
+            for action in plan.actions:
+                await self._carry_out(seen, action, memory)
+        except (Conflict, PreconditionFailed, NotFound) as error:
+            raise Refused(str(error)) from error
+        return postponed
+
+    async def _write_status(self, seen: Seen, plan: Plan, memory: Memory, *, lazy_for: float) -> bool:
+        patch = merge_difference(seen.status, plan.status)
+        if not patch:
+            memory.lazy_since = None
+            return False
+        if is_lazy(seen.status, plan.status):
+            now = self.clock()
+            memory.lazy_since = memory.lazy_since or now
+            if now < memory.lazy_since + lazy_for:
+                return True
+        memory.lazy_since = None
+        version = str(seen.resource_version)
+        written = await self.kube.merge_patch(
+            ROLLOUT, seen.namespace, seen.name, {"status": patch}, subresource="status", resource_version=version
+        )
+        self.rollouts.note_write(written)
+        return False
+
+    async def _carry_out(self, seen: Seen, action: Action, memory: Memory) -> None:
+        match action:
+            case plans.SetDefaultReplicas():
+                await self._patch_rollout(seen, {"spec": {"replicas": action.replicas}})
+            case plans.AnnotateRollout():
+                await self._patch_rollout(seen, {"metadata": {"annotations": dict(action.annotations)}})
+            case plans.CreateReplicaSet():
+                await self._create(seen, action)
+            case plans.ScaleReplicaSet():
+                await self._scale(seen, action)
+            case plans.DeleteReplicaSet():
+                version = str(action.resource_version)
+                await self.kube.delete(REPLICA_SET, seen.namespace, action.name, uid=action.uid, resource_version=version)
+            case plans.ShiftTraffic():
+                await self._ask(action.request, f"traffic/{action.request.digest}", memory)
+            case plans.StartAnalysis():
+                await self._ask_for_run(seen, action.manifest["metadata"]["name"], memory, manifest=dict(action.manifest))
+            case plans.TerminateAnalysis():
+                await self._ask_for_run(seen, action.name, memory, manifest=None)
+
+    async def _patch_rollout(self, seen: Seen, patch: dict[str, Any]) -> None:
+        """Where a status was written just before, its answer is in the cache and carries the version to be conditional on."""
+        held = self.world.rollouts.get(seen.namespace, seen.name)
+        version = str(seen.resource_version) if held is None else held["metadata"]["resourceVersion"]
+        written = await self.kube.merge_patch(ROLLOUT, seen.namespace, seen.name, patch, resource_version=version)
+        self.rollouts.note_write(written)
+
+    async def _create(self, seen: Seen, action: plans.CreateReplicaSet) -> None:
+        errors = self.world.create_errors
+        try:
+            created = await self.kube.create(REPLICA_SET, dict(action.manifest))
+        except AlreadyExists:
+            await self._note_namesake(seen, action)
+            return
+        except (Invalid, Forbidden) as error:
+            errors[seen.uid] = {**errors.get(seen.uid, {}), action.hash: str(error)}
+            log.warning("replica set refused", namespace=seen.namespace, rollout=seen.name, error=str(error))
+            raise
+        errors.pop(seen.uid, None)
+        self.replica_sets.note_write(created)
+
+    async def _note_namesake(self, seen: Seen, action: plans.CreateReplicaSet) -> None:
+        """Ours, and the cache was behind; or somebody else's, and the next hash must differ (`argo-behaviour.md` 2.3)."""
+        name = action.manifest["metadata"]["name"]
+        found = await self.kube.get(REPLICA_SET, seen.namespace, name)
+        owners = found["metadata"].get("ownerReferences") or ()
+        if any(each.get("uid") == seen.uid for each in owners):
+            self.replica_sets.note_write(found)
+        else:
+            taken = self.world.taken_names
+            taken[seen.uid] = taken.get(seen.uid, frozenset()) | {name}
+        raise Refused(f"ReplicaSet {name} exists")
+
+    async def _scale(self, seen: Seen, action: plans.ScaleReplicaSet) -> None:
+        """A `test` on the one field it was decided from: its resourceVersion changes with every pod that becomes ready."""
+        operations: list[dict[str, Any]] = [{"op": "test", "path": "/spec/replicas", "value": action.before}]
+        if action.after != action.before:
+            operations.append({"op": "replace", "path": "/spec/replicas", "value": action.after})
+        held = self.world.replica_sets.get(seen.namespace, action.name) or {"metadata": {}}
+        present = held["metadata"].get("annotations")
+        if action.annotations and present is None:
+            operations.append({"op": "add", "path": "/metadata/annotations", "value": {}})
+        for key, value in action.annotations.items():
+            path = pointer("metadata", "annotations", key)
+            if value is not None:
+                operations.append({"op": "add", "path": path, "value": value})
+            elif key in (present or {}):
+                operations.append({"op": "remove", "path": path})
+        written = await self.kube.json_patch(REPLICA_SET, seen.namespace, action.name, operations)
+        self.replica_sets.note_write(written)
+
+    async def _ask_for_run(self, seen: Seen, name: str, memory: Memory, *, manifest: dict[str, Any] | None) -> None:
+        request = AnalysisRequested(
+            namespace=seen.namespace, name=name, rollout=seen.name, manifest=manifest, terminate=manifest is None
+        )
+        await self._ask(request, f"analysis/{name}/{'end' if manifest is None else 'start'}", memory)
+
+    async def _ask(self, message: Message, topic: str, memory: Memory) -> None:
+        """Send a request once, and again only when nothing came of it for a while."""
+        now = self.clock()
+        if now < memory.asked.get(topic, -RESEND_AFTER) + RESEND_AFTER:
+            return
+        memory.asked = {key: at for key, at in memory.asked.items() if now < at + RESEND_AFTER}
+        memory.asked[topic] = now
+        try:
+            await self.bus.publish(message)
+        except Exception:
+            memory.asked.pop(topic, None)
+            raise
+
+
+def is_lazy(before: Json, after: Json) -> bool:
+    """Whether only counts and what follows from them differ. While pods come and go they change several times a second;
+    written at once they would be half of all writes of a rollout, and nobody decides by them but the autoscaler."""
+    if not before.get("phase"):
+        return False
+    keys_changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+    if not keys_changed <= LAZY_FIELDS | {"conditions"}:
+        return False
+    return _essence(before.get("conditions") or ()) == _essence(after.get("conditions") or ())
+
+
+def _essence(conditions: Any) -> set[tuple[str, str, str]]:
+    return {(each["type"], each["status"], each.get("reason", "")) for each in conditions if each["type"] not in LAZY_CONDITIONS}

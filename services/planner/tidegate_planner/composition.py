@@ -1,0 +1,159 @@
+"""The planner put together: caches, worker, handlers, and what wakes what. The only place where its parts meet."""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Awaitable
+from typing import Any
+
+from tidegate import keys
+from tidegate.bus import PLANNER_REQUESTS, Bus, Envelope
+from tidegate.config import Settings
+from tidegate.kube.cache import Cache
+from tidegate.kube.client import Kube
+from tidegate.kube.kinds import (
+    ANALYSIS_RUN,
+    ANALYSIS_TEMPLATE,
+    CLUSTER_ANALYSIS_TEMPLATE,
+    REPLICA_SET,
+    ROLLOUT,
+    SERVICE,
+    Kind,
+)
+from tidegate.messages import OUTCOMES, TRAFFIC, EventsRecorded, Message, RolloutCommanded, RolloutRequested, TrafficApplied
+from tidegate_planner.apply import Applier
+from tidegate_planner.observe import BY_OWNER, Observer, World, analyses_of, owners_of, service_names
+from tidegate_planner.requests import Requests
+from tidegate_planner.seen import Traffic
+from tidegate_planner.telling import Teller
+from tidegate_planner.worker import Worker
+
+BY_SERVICE, BY_TEMPLATE = "service", "template"
+FEED_PATIENCE = 5.0  # seconds to wait for what was told before; NATS may be away, and a rollout must not wait for it
+
+
+class Planner:
+    """`background` are the coroutines that must run for as long as the service does."""
+
+    def __init__(self, settings: Settings, kube: Kube, bus: Bus) -> None:
+        self._settings, self._bus, self._kube = settings, bus, kube
+        self._instance = settings.instance_id
+        self._rollouts = self._cache(ROLLOUT)
+        self._replica_sets = self._cache(REPLICA_SET, labels=keys.POD_TEMPLATE_HASH)
+        self._services = self._cache(SERVICE)
+        self._runs = self._cache(ANALYSIS_RUN)
+        self._templates = self._cache(ANALYSIS_TEMPLATE)
+        self._cluster_templates = self._cache(CLUSTER_ANALYSIS_TEMPLATE, namespaced=False)
+        self.caches = (self._rollouts, self._replica_sets, self._services, self._runs, self._templates, self._cluster_templates)
+        self._world = World(
+            rollouts=self._rollouts,
+            replica_sets=self._replica_sets,
+            services=self._services,
+            analysis_runs=self._runs,
+            templates=self._templates,
+            cluster_templates=self._cluster_templates,
+        )
+        self._teller = Teller(bus, clock=time.time)
+        self._worker = Worker(
+            observer=Observer(self._world),
+            applier=Applier(
+                kube=kube,
+                bus=bus,
+                world=self._world,
+                rollouts=self._rollouts,
+                replica_sets=self._replica_sets,
+                clock=time.time,
+            ),
+            teller=self._teller,
+            clock=time.time,
+        )
+        self._wire()
+
+    def background(self) -> list[Awaitable[None]]:
+        return [*(cache.run() for cache in self.caches), self._serve()]
+
+    async def close(self) -> None:
+        await self._worker.close()
+        await self._teller.close()
+
+    @property
+    def ready(self) -> bool:
+        return all(cache.synced.is_set() for cache in self.caches)
+
+    # --- what wakes what -----------------------------------------------------------------------------------------------
+
+    def _wire(self) -> None:
+        self._replica_sets.add_index(BY_OWNER, owners_of)
+        self._runs.add_index(BY_OWNER, owners_of)
+        self._rollouts.add_index(BY_SERVICE, lambda rollout: [_scoped(rollout, name) for name in service_names(rollout)])
+        self._rollouts.add_index(BY_TEMPLATE, lambda rollout: ["any"] if analyses_of(rollout) else [])
+        self._rollouts.on_change(lambda _type, old, new: self._wake(new or old))
+        for cache in (self._replica_sets, self._runs):
+            cache.on_change(lambda _type, old, new: self._wake_owner(new or old))
+        self._services.on_change(lambda _type, old, new: self._wake_users(new or old))
+        for cache in (self._templates, self._cluster_templates):
+            cache.on_change(lambda _type, _old, _new: self._wake_analysed())
+
+    def _wake(self, rollout: dict[str, Any] | None) -> None:
+        if rollout is not None and self._is_ours(rollout):
+            self._worker.wake((rollout["metadata"]["namespace"], rollout["metadata"]["name"]))
+
+    def _is_ours(self, rollout: dict[str, Any]) -> bool:
+        """Objects of another instance are left alone; without an id, those that carry any (`argo-behaviour.md` 14)."""
+        labels: dict[str, str] = rollout["metadata"].get("labels") or {}
+        return labels.get(keys.INSTANCE_ID, "") == self._instance
+
+    def _wake_owner(self, child: dict[str, Any] | None) -> None:
+        for owner in (child or {"metadata": {}})["metadata"].get("ownerReferences") or ():
+            if owner.get("kind") == ROLLOUT.kind and child is not None:
+                self._wake(self._rollouts.get(child["metadata"]["namespace"], owner["name"]))
+
+    def _wake_users(self, service: dict[str, Any] | None) -> None:
+        if service is not None:
+            for rollout in self._rollouts.by_index(BY_SERVICE, _scoped(service, service["metadata"]["name"])):
+                self._wake(rollout)
+
+    def _wake_analysed(self) -> None:
+        for rollout in self._rollouts.by_index(BY_TEMPLATE, "any"):
+            self._wake(rollout)
+
+    def _hear_traffic(self, message: Message, _envelope: Envelope) -> None:
+        if isinstance(message, TrafficApplied):
+            verified = [report.verified for report in message.reports if report.verified is not None]
+            self._world.traffic[message.uid] = Traffic(
+                digest=message.digest,
+                state=message.state,
+                verified=all(verified) if verified else None,
+                message=message.message,
+            )
+            self._wake(self._rollouts.get(message.namespace, message.name))
+
+    def _hear_told(self, message: Message, _envelope: Envelope) -> None:
+        if isinstance(message, EventsRecorded):
+            self._teller.hear(message)
+
+    # --- running -------------------------------------------------------------------------------------------------------
+
+    async def _serve(self) -> None:
+        bus = self._bus
+        told = bus.feed(OUTCOMES, "tidegate.recorded.planner.*.*", self._hear_told)
+        bus.feed(TRAFFIC, "tidegate.traffic.applied.*.*", self._hear_traffic)
+        for cache in self.caches:
+            await cache.synced.wait()
+        with contextlib.suppress(TimeoutError):  # then outcomes that were told already are told again, under the same ids
+            await asyncio.wait_for(told.caught_up.wait(), FEED_PATIENCE)
+        self._worker.start()
+        requests = Requests(kube=self._kube, bus=bus, replica_sets=self._replica_sets, namespace=self._settings.namespace)
+        bus.consume(PLANNER_REQUESTS, {RolloutRequested: requests.on_requested, RolloutCommanded: requests.on_commanded})
+        await bus.open_ask_door((RolloutRequested, RolloutCommanded))
+        while True:
+            await asyncio.sleep(self._settings.resync * random.uniform(0.8, 1.2))  # noqa: S311 - spreads replicas, hides nothing
+            self._worker.wake_all()
+
+    def _cache(self, kind: Kind, *, labels: str | None = None, namespaced: bool = True) -> Cache:
+        return Cache(self._kube, kind, namespace=self._settings.namespace if namespaced else None, labels=labels)
+
+
+def _scoped(obj: dict[str, Any], name: str) -> str:
+    return f"{obj['metadata']['namespace']}/{name}"

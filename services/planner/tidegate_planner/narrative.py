@@ -1,0 +1,291 @@
+"""What to tell the world, from two views of a rollout: core Events (`argo-behaviour.md` 12.3) and outcomes (DESIGN.md 4).
+
+Rule of this file: pure. Only differences between what was told last and what is observed now are told, so nothing is lost when a
+process dies between two writes, and nothing is told that did not happen. Ids of outcomes are made of what they are about: a
+process that tells the same again sends a duplicate, which consumers drop.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tidegate import keys
+from tidegate.messages import OutcomeVerb, Record, RolloutOutcome
+from tidegate.rollout import Canary, Step
+from tidegate_planner.seen import Seen
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The state up to which everything was told. `sets`: hash -> (name, revision, size); `runs`: analysis run -> phase.
+
+    `done` stays up once this attempt was Healthy: a pod lost later and replaced is no second completion.
+    """
+
+    hash: str = ""
+    stable: str = ""
+    revision: int = 0
+    annotated: int = 0
+    step: int | None = None
+    steps_hash: str = ""
+    phase: str = ""
+    message: str = ""
+    pauses: tuple[tuple[str, str], ...] = ()
+    held_by_hand: bool = False
+    abort: bool = False
+    weight: int | None = None
+    attempt: str = ""
+    back_on_stable: bool = False
+    done: bool = False
+    sets: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)
+    runs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def paused(self) -> bool:
+        return bool(self.pauses) or self.held_by_hand
+
+    @property
+    def promoted(self) -> bool:
+        return self.stable != "" and self.stable == self.hash
+
+    @property
+    def pause_id(self) -> str:
+        """Names this pause among all of its attempt."""
+        return "/".join((*(f"{reason}@{start}" for reason, start in self.pauses), *(("spec.paused",) if self.held_by_hand else ())))
+
+    def same_attempt(self, other: "Told") -> bool:
+        return (self.hash, self.attempt) == (other.hash, other.attempt)
+
+    def as_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def told_from_json(content: Json) -> Told:
+    """The inverse of `as_json`; a snapshot of an older version with other fields still reads."""
+    known = {name: content[name] for name in Told.__slots__ if name in content}
+    known["pauses"] = tuple((reason, start) for reason, start in known.get("pauses") or ())
+    known["sets"] = {key: (value[0], value[1], value[2]) for key, value in (known.get("sets") or {}).items()}
+    return Told(**known)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    id: str
+    message: RolloutOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """What is new. `told` is the state to compare with the next time."""
+
+    told: Told
+    records: tuple[Record, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+
+
+def snapshot(seen: Seen) -> Told:
+    status = seen.status
+    current = status.get("currentPodHash") or ""
+    sets = {each.hash: (each.name, each.revision, each.replicas) for each in seen.replica_sets if not each.deleting}
+    annotated = seen.annotations.get(keys.REVISION, "")
+    weights = ((status.get("canary") or {}).get("weights") or {}).get("canary") or {}
+    return Told(
+        hash=current,
+        stable=status.get("stableRS") or "",
+        revision=sets[current][1] if current in sets else 0,
+        annotated=int(annotated) if annotated.isdigit() else 0,
+        step=status.get("currentStepIndex"),
+        steps_hash=status.get("currentStepHash") or "",
+        phase=status.get("phase") or "",
+        message=status.get("message") or "",
+        pauses=tuple((each["reason"], each.get("startTime") or "") for each in status.get("pauseConditions") or ()),
+        held_by_hand=seen.spec is not None and seen.spec.paused,
+        abort=bool(status.get("abort")),
+        weight=weights.get("weight"),
+        attempt=(status.get("duration") or {}).get("rolloutStartedAt") or "",
+        back_on_stable=_back_on_stable(seen, current),
+        sets=sets,
+        runs={run.name: run.phase for run in seen.analysis_runs if run.phase},
+    )
+
+
+def _back_on_stable(seen: Seen, current: str) -> bool:
+    """After an abort: the new version has no pods left and the stable one has all of its own."""
+    if not seen.status.get("abort") or seen.spec is None:
+        return False
+    new = next((each for each in seen.replica_sets if each.hash == current), None)
+    stable = next((each for each in seen.replica_sets if each.hash == seen.status.get("stableRS")), None)
+    gone = new is None or (new.replicas == 0 and new.current == 0)
+    return gone and stable is not None and stable.available >= seen.spec.replicas
+
+
+def narrate(before: Told | None, seen: Seen) -> Chapter:
+    """`before` None: nothing is known of what was told. Then outcomes that the present state implies are told (again), under
+    their fixed ids; Events are not, they would be noise. A rollout without a status is simply new."""
+    now = snapshot(seen)
+    if before is None:
+        before = Told() if not seen.status else _nothing_but_outcomes(now)
+    if now.hash and now.hash not in now.sets:
+        # The status is written before its ReplicaSet exists; the revision's number is known only then.
+        now = replace(before, phase=now.phase, message=now.message, pauses=before.pauses)
+        if (now.phase, now.message) == (before.phase, before.message):
+            return Chapter(before)
+    now = replace(now, done=now.phase == "Healthy" or (before.done and now.same_attempt(before)))
+    if now == before:
+        return Chapter(before)
+    teller = _Teller(before, now, seen)
+    return Chapter(now, tuple(teller.records()), tuple(teller.outcomes()))
+
+
+def _nothing_but_outcomes(now: Told) -> Told:
+    """A state from which the present one differs in what outcomes tell, and in nothing that Events tell."""
+    return replace(now, hash="", stable="", step=0, phase="", pauses=(), abort=False, back_on_stable=False, done=False)
+
+
+class _Teller:
+    def __init__(self, before: Told, now: Told, seen: Seen) -> None:
+        self._before, self._now, self._seen = before, now, seen
+        self._strategy = seen.spec.strategy if seen.spec else None
+        self._restarted = before.hash != now.hash or before.steps_hash != now.steps_hash or before.attempt != now.attempt
+
+    # --- core Events ---------------------------------------------------------------------------------------------------
+
+    def records(self) -> Iterator[Record]:
+        before, now = self._before, self._now
+        unknown = before.hash == "" and before.sets == now.sets and before.annotated == now.annotated and bool(now.sets)
+        if unknown:
+            return
+        if now.annotated != before.annotated and now.annotated:
+            yield _normal("RolloutUpdated", f"Rollout updated to revision {now.annotated}")
+        for name, revision, _ in (now.sets[key] for key in now.sets if key not in before.sets):
+            yield _normal("NewReplicaSetCreated", f"Created ReplicaSet {name} (revision {revision})")
+        if now.hash != before.hash:
+            text = f"Rollout not completed, started update to revision {now.revision} ({now.hash})"
+            yield _normal("RolloutNotCompleted", text)
+        yield from self._scalings()
+        yield from self._progress_records()
+
+    def _scalings(self) -> Iterator[Record]:
+        for key, (name, revision, size) in self._now.sets.items():
+            former = self._before.sets.get(key, (name, revision, 0))[2]
+            if size != former:
+                word = "up" if size > former else "down"
+                text = f"Scaled {word} ReplicaSet {name} (revision {revision}) from {former} to {size}"
+                yield _normal("ScalingReplicaSet", text)
+
+    def _progress_records(self) -> Iterator[Record]:
+        before, now = self._before, self._now
+        if before.paused and not now.paused and not now.abort:
+            yield _normal("RolloutResumed", "Rollout is resumed")
+        for index, step in self._completed_steps():
+            total = len(self._steps())
+            yield _normal("RolloutStepCompleted", f"Rollout step {index + 1}/{total} completed ({step})")
+        for reason, start in now.pauses:
+            if (reason, start) not in before.pauses:
+                yield _normal("RolloutPaused", f"Rollout is paused ({reason})")
+        if now.weight is not None and now.weight != before.weight:
+            yield _normal("TrafficWeightUpdated", f"Traffic weight updated from {before.weight or 0} to {now.weight}")
+        yield from self._analysis_records()
+        if now.abort and not before.abort:
+            yield Record(type="Warning", reason="RolloutAborted", message=now.message.removeprefix("RolloutAborted: "))
+        if now.promoted and not (before.promoted and before.hash == now.hash):
+            text = f"Rollout completed update to revision {now.revision} ({now.hash}): {self._promotion_reason()}"
+            yield _normal("RolloutCompleted", text)
+
+    def _analysis_records(self) -> Iterator[Record]:
+        kinds = {run.name: run.kind for run in self._seen.analysis_runs}
+        for name, phase in self._now.runs.items():
+            former = self._before.runs.get(name, "")
+            if phase != former:
+                bad = phase in {"Failed", "Error"}
+                text = f"{kinds.get(name, '')} Analysis Run '{name}' Status New: '{phase}' Previous: '{former}'"
+                yield Record(type="Warning" if bad else "Normal", reason=f"AnalysisRun{phase}", message=text)
+
+    def _promotion_reason(self) -> str:
+        if not self._before.stable:
+            return "Initial deploy"
+        if (self._seen.status.get("duration") or {}).get("completionStatus") == "FastPromoted":
+            return "Full promotion requested"
+        return f"Completed all {len(self._steps())} canary steps"
+
+    # --- outcomes ------------------------------------------------------------------------------------------------------
+
+    def outcomes(self) -> Iterator[Outcome]:
+        before, now = self._before, self._now
+        if now.hash != before.hash and before.hash and not before.promoted and not before.abort:
+            yield self._outcome("superseded", before.attempt, about=before)
+        if now.hash != before.hash and now.hash:
+            yield self._outcome("started", now.attempt)
+        if before.paused and not now.paused and not now.abort and before.hash == now.hash:
+            yield self._outcome("resumed", f"{now.attempt}.{before.pause_id}")
+        for index, _ in self._completed_steps():
+            yield self._outcome("step-completed", f"{now.attempt}.{index}", step=index)
+        if now.paused and not before.paused:
+            yield self._outcome("paused", f"{now.attempt}.{now.pause_id}", step=now.step)
+        if now.weight is not None and now.weight != before.weight:
+            yield self._outcome("weight-changed", f"{now.attempt}.{now.step}.{now.weight}", weight=now.weight)
+        for name, phase in now.runs.items():
+            if phase != before.runs.get(name) and phase not in {"Pending", "Running"}:
+                yield self._outcome("analysis-concluded", f"{name}.{phase}", message=f"{name}: {phase}")
+        yield from self._endings()
+
+    def _endings(self) -> Iterator[Outcome]:
+        before, now = self._before, self._now
+        if now.abort and not before.abort:
+            yield self._outcome("aborted", f"{now.attempt}.{self._seen.status.get('abortedAt')}")
+        if now.back_on_stable and not before.back_on_stable:
+            yield self._outcome("rolled-back", f"{now.attempt}.{self._seen.status.get('abortedAt')}")
+        if now.promoted and not (before.promoted and before.hash == now.hash):
+            yield self._outcome("promoted", now.attempt)
+        if now.done and not (before.done and now.same_attempt(before)):
+            yield self._outcome("completed", now.attempt)
+        if now.phase == "Degraded" and before.phase != "Degraded" and not now.abort:
+            yield self._outcome("degraded", f"{now.attempt}.{self._seen.generation}.{now.message}")
+
+    def _completed_steps(self) -> Iterator[tuple[int, Step]]:
+        """Steps that were carried out, not jumped over: a first deployment, a return to stable and a full promotion jump."""
+        before, now, steps = self._before, self._now, self._steps()
+        walked = before.hash == now.hash and self._promotion_reason().startswith("Completed all")
+        if now.step is None or now.abort or (now.promoted and not walked):
+            return
+        first = 0 if self._restarted else (before.step or 0)
+        for index in range(first, min(now.step, len(steps))):
+            yield index, steps[index]
+
+    def _steps(self) -> tuple[Step, ...]:
+        return self._strategy.steps if isinstance(self._strategy, Canary) else ()
+
+    def _outcome(
+        self,
+        verb: OutcomeVerb,
+        detail: str,
+        *,
+        about: Told | None = None,
+        step: int | None = None,
+        weight: int | None = None,
+        message: str = "",
+    ) -> Outcome:
+        told, seen = about or self._now, self._seen
+        containers = (seen.spec.template.get("spec") or {}).get("containers") or () if seen.spec and about is None else ()
+        outcome = RolloutOutcome(
+            namespace=seen.namespace,
+            name=seen.name,
+            verb=verb,
+            uid=seen.uid,
+            revision=told.revision,
+            hash=told.hash,
+            phase=self._now.phase,
+            message=message or self._now.message,
+            step=step,
+            steps=len(self._steps()) or None,
+            weight=weight,
+            images=tuple(each.get("image", "") for each in containers),
+            requested_by=seen.annotations.get(keys.REQUESTED_BY, ""),
+        )
+        return Outcome(f"{seen.uid}.{told.revision}.{told.hash}.{verb}.{detail}", outcome)
+
+
+def _normal(reason: str, message: str) -> Record:
+    return Record(type="Normal", reason=reason, message=message)

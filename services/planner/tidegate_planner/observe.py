@@ -1,0 +1,248 @@
+"""From the caches to what one decision sees. Reads, decides nothing.
+
+Whatever depends only on the manifest (the parsed spec, the template's hash, what is wrong with it) is worked out once per
+generation: a pass over an unchanged rollout then costs some lookups.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tidegate import keys
+from tidegate.hashing import pod_template_hash
+from tidegate.rollout import Canary, Spec, spec_of
+from tidegate_planner.seen import AnalysisRun, ReplicaSet, Seen, Service, Traffic
+from tidegate_planner.templates import CLUSTER, NAMESPACED
+from tidegate_planner.validation import References, message, problems
+
+Json = Mapping[str, Any]
+Key = tuple[str, str]
+
+BY_OWNER, ORPHANS = "owner", "orphans"
+
+
+class Objects(Protocol):
+    """The part of `tidegate.kube.cache.Cache` that is read here."""
+
+    def get(self, namespace: str | None, name: str) -> dict[str, Any] | None: ...
+
+    def by_index(self, index: str, key: str) -> list[dict[str, Any]]: ...
+
+
+@dataclass(kw_only=True)
+class World:
+    """The caches, and what is in no object: `traffic` holds the last `traffic.applied` per rollout uid."""
+
+    rollouts: Objects
+    replica_sets: Objects
+    services: Objects
+    analysis_runs: Objects
+    templates: Objects
+    cluster_templates: Objects
+    traffic: dict[str, Traffic] = field(default_factory=dict)
+    taken_names: dict[str, frozenset[str]] = field(default_factory=dict)
+    create_errors: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What one generation of a manifest means. `references` are the versions of the objects that validation looked at."""
+
+    generation: int
+    references: tuple[Any, ...]
+    collision_count: int | None
+    spec: Spec | None
+    problem: str | None
+    template_hash: str
+
+
+class Observer:
+    """Makes a `Seen` for a key; keeps the readings of manifests by uid."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._readings: dict[str, _Reading] = {}
+
+    def forget(self, uid: str) -> None:
+        self._readings.pop(uid, None)
+        self._world.traffic.pop(uid, None)
+        self._world.taken_names.pop(uid, None)
+        self._world.create_errors.pop(uid, None)
+
+    def see(self, key: Key) -> Seen | None:
+        """None when the rollout is gone or going."""
+        manifest = self._world.rollouts.get(*key)
+        if manifest is None or manifest["metadata"].get("deletionTimestamp"):
+            return None
+        metadata = manifest["metadata"]
+        uid, namespace = metadata["uid"], metadata["namespace"]
+        reading = self._read(manifest, uid)
+        spec, status = reading.spec, manifest.get("status") or {}
+        return Seen(
+            namespace=namespace,
+            name=metadata["name"],
+            uid=uid,
+            generation=metadata["generation"],
+            resource_version=int(metadata["resourceVersion"]),
+            annotations=metadata.get("annotations") or {},
+            labels=metadata.get("labels") or {},
+            status=status,
+            manifest=manifest,
+            spec=spec,
+            problem=reading.problem,
+            template_hash=reading.template_hash,
+            replica_sets=tuple(replica_set_of(each) for each in self._world.replica_sets.by_index(BY_OWNER, uid)),
+            services=self._services(namespace, spec),
+            traffic=self._world.traffic.get(uid),
+            analysis_runs=tuple(analysis_run_of(each) for each in self._world.analysis_runs.by_index(BY_OWNER, uid)),
+            templates=self._templates(namespace, manifest) if analyses_of(manifest) else {},
+            taken_names=self._world.taken_names.get(uid, frozenset()),
+            create_errors=self._world.create_errors.get(uid, {}),
+        )
+
+    def _read(self, manifest: Json, uid: str) -> _Reading:
+        metadata, status = manifest["metadata"], manifest.get("status") or {}
+        collisions = status.get("collisionCount")
+        references = self._references(manifest)
+        looked_up = (references.services, references.analysis_templates, references.cluster_analysis_templates)
+        versions = tuple(_version(each) for group in looked_up for each in group.values())
+        held = self._readings.get(uid)
+        wanted = (metadata["generation"], versions, collisions)
+        if held is not None and (held.generation, held.references, held.collision_count) == wanted:
+            return held
+        found = problems(manifest, references)
+        problem = message(metadata["name"], found[0]) if found else None
+        spec = None if found else spec_of(manifest)
+        template_hash = "" if spec is None else pod_template_hash(spec.template, collisions)
+        reading = _Reading(metadata["generation"], versions, collisions, spec, problem, template_hash)
+        self._readings[uid] = reading
+        return reading
+
+    def _references(self, manifest: Json) -> References:
+        namespace = manifest["metadata"]["namespace"]
+        templates = self._looked_up_templates(namespace, manifest)
+        return References(
+            services={name: self._world.services.get(namespace, name) for name in service_names(manifest)},
+            analysis_templates={name: held for (kind, name), held in templates.items() if kind == NAMESPACED},
+            cluster_analysis_templates={name: held for (kind, name), held in templates.items() if kind == CLUSTER},
+        )
+
+    def _templates(self, namespace: str, manifest: Json) -> dict[tuple[str, str], Json]:
+        return {key: held for key, held in self._looked_up_templates(namespace, manifest).items() if held is not None}
+
+    def _looked_up_templates(self, namespace: str, manifest: Json) -> dict[tuple[str, str], Json | None]:
+        """Every template the rollout names, nested ones included; None for one that does not exist."""
+        found: dict[tuple[str, str], Json | None] = {}
+        waiting = [reference for analysis in analyses_of(manifest) for reference in _listed(analysis, "templates")]
+        while waiting:
+            reference = waiting.pop()
+            if not isinstance(reference, Mapping):
+                continue
+            name = reference.get("templateName")
+            cluster = bool(reference.get("clusterScope"))
+            key = (CLUSTER if cluster else NAMESPACED, name)
+            if not isinstance(name, str) or key in found:
+                continue
+            held = self._world.cluster_templates.get(None, name) if cluster else self._world.templates.get(namespace, name)
+            found[key[0], name] = held
+            waiting.extend(_listed((held or {}).get("spec") or {}, "templates"))
+        return found
+
+    def _services(self, namespace: str, spec: Spec | None) -> dict[str, Service]:
+        if spec is None or not isinstance(spec.strategy, Canary):
+            return {}
+        names = {spec.strategy.stable_service, spec.strategy.canary_service} - {""}
+        held = {name: self._world.services.get(namespace, name) for name in names}
+        return {name: service_of(each) for name, each in held.items() if each is not None}
+
+
+def service_names(manifest: Json) -> tuple[str, ...]:
+    """The Services a manifest names; it may be malformed, so anything that is no name is passed over."""
+    strategy = _mapping(_mapping(manifest.get("spec")).get("strategy"))
+    canary, blue_green = _mapping(strategy.get("canary")), _mapping(strategy.get("blueGreen"))
+    ping_pong = _mapping(canary.get("pingPong"))
+    named = (
+        *(canary.get(each) for each in ("stableService", "canaryService")),
+        *(blue_green.get(each) for each in ("activeService", "previewService")),
+        *(ping_pong.get(each) for each in ("pingService", "pongService")),
+    )
+    return tuple(dict.fromkeys(name for name in named if isinstance(name, str) and name))
+
+
+def analyses_of(manifest: Json) -> list[Json]:
+    """Every RolloutAnalysis in a manifest that may be malformed: background, steps, before and after promotion."""
+    strategy = _mapping(_mapping(manifest.get("spec")).get("strategy"))
+    canary, blue_green = _mapping(strategy.get("canary")), _mapping(strategy.get("blueGreen"))
+    steps = [_mapping(step).get("analysis") for step in _listed(canary, "steps")]
+    found = [canary.get("analysis"), *steps, blue_green.get("prePromotionAnalysis"), blue_green.get("postPromotionAnalysis")]
+    return [each for each in found if isinstance(each, Mapping) and each]
+
+
+def replica_set_of(manifest: Json) -> ReplicaSet:
+    metadata, spec, status = manifest["metadata"], manifest["spec"], manifest.get("status") or {}
+    annotations, labels = metadata.get("annotations") or {}, metadata.get("labels") or {}
+    revision = annotations.get(keys.REVISION, "")
+    failures = (each for each in status.get("conditions") or () if each.get("type") == "ReplicaFailure")
+    return ReplicaSet(
+        name=metadata["name"],
+        hash=labels.get(keys.POD_TEMPLATE_HASH, ""),
+        uid=metadata["uid"],
+        resource_version=int(metadata["resourceVersion"]),
+        revision=int(revision) if revision.isdigit() else 0,
+        created=metadata.get("creationTimestamp", ""),
+        replicas=spec.get("replicas", 1),
+        current=status.get("replicas", 0),
+        ready=status.get("readyReplicas", 0),
+        available=status.get("availableReplicas", 0),
+        settled=status.get("observedGeneration", 0) >= metadata.get("generation", 0),
+        deleting=metadata.get("deletionTimestamp") is not None,
+        annotations=annotations,
+        labels=labels,
+        template=spec.get("template") or {},
+        failure=next((each for each in failures if each.get("status") == "True"), None),
+    )
+
+
+def service_of(manifest: Json) -> Service:
+    metadata = manifest["metadata"]
+    return Service(
+        name=metadata["name"],
+        hash=(manifest["spec"].get("selector") or {}).get(keys.POD_TEMPLATE_HASH, ""),
+        managed_by=(metadata.get("annotations") or {}).get(keys.MANAGED_BY, ""),
+        resource_version=int(metadata["resourceVersion"]),
+    )
+
+
+def analysis_run_of(manifest: Json) -> AnalysisRun:
+    metadata, status = manifest["metadata"], manifest.get("status") or {}
+    labels, spec = metadata.get("labels") or {}, manifest.get("spec") or {}
+    index = labels.get(keys.STEP_INDEX, "")
+    return AnalysisRun(
+        name=metadata["name"],
+        phase=status.get("phase") or "",
+        message=status.get("message") or "",
+        hash=labels.get(keys.POD_TEMPLATE_HASH, ""),
+        kind=labels.get(keys.ROLLOUT_TYPE, ""),
+        step_index=int(index) if index.isdigit() else None,
+        created=metadata.get("creationTimestamp", ""),
+        spec=spec,
+        terminate=bool(spec.get("terminate")),
+    )
+
+
+def owners_of(manifest: Json) -> Iterable[str]:
+    """Index: the uid of the controlling owner."""
+    return (each["uid"] for each in manifest["metadata"].get("ownerReferences") or () if each.get("controller"))
+
+
+def _version(manifest: Json | None) -> str:
+    return "" if manifest is None else manifest["metadata"]["resourceVersion"]
+
+
+def _mapping(value: Any) -> Json:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _listed(value: Json, field_name: str) -> list[Any]:
+    found = value.get(field_name)
+    return found if isinstance(found, list) else []

@@ -1,0 +1,126 @@
+"""Tells the world what `narrative` finds, in order and at least once, without holding a rollout up.
+
+What was told is kept in the very message that tells it (`EventsRecorded.told`): either both are on the bus or neither is. With
+NATS away the news wait here; a process that dies meanwhile finds them again as one difference.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+import structlog
+
+from tidegate import keys
+from tidegate.errors import GiveUp, Retry
+from tidegate.messages import EventsRecorded, Message, Record
+from tidegate_planner.narrative import Outcome, Told, narrate, told_from_json
+from tidegate_planner.observe import Key
+from tidegate_planner.seen import Seen
+
+LINGER = 0.05  # seconds in which the news of one rollout are gathered into one message: a third of the messages of a fast one
+RETRY_AFTER = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class Sends(Protocol):
+    async def publish(
+        self,
+        message: Message,
+        *,
+        id: str | None = None,  # noqa: A002 - the CloudEvents name
+        correlation: str = "",
+        requested_by: str = "",
+    ) -> object: ...
+
+
+@dataclass(slots=True)
+class _News:
+    """What one rollout has to tell that is not on the bus yet."""
+
+    told: Told | None = None
+    uid: str = ""
+    correlation: str = ""
+    requested_by: str = ""
+    records: list[Record] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    sending: bool = False
+
+
+class Teller:
+    def __init__(self, bus: Sends, *, clock: Callable[[], float]) -> None:
+        self._bus = bus
+        self._clock = clock
+        self._news: dict[Key, _News] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._heard: dict[Key, tuple[str, Told]] = {}
+
+    def hear(self, message: EventsRecorded) -> None:
+        """What a planner (this one before its restart, or another) has told about a rollout."""
+        if message.service == "planner" and message.told is not None:
+            self._heard[message.namespace, message.name] = (message.uid, told_from_json(message.told))
+
+    def tell(self, key: Key, seen: Seen) -> None:
+        news = self._news.get(key)
+        if news is None or news.uid != seen.uid:
+            uid, told = self._heard.get(key, ("", None))
+            news = self._news[key] = _News(told=told if uid == seen.uid else None, uid=seen.uid)
+        chapter = narrate(news.told, seen)
+        news.told = chapter.told
+        news.records.extend(chapter.records)
+        news.outcomes.extend(chapter.outcomes)
+        news.correlation = seen.annotations.get(keys.CORRELATION_ID, "")
+        news.requested_by = seen.annotations.get(keys.REQUESTED_BY, "")
+        if (news.records or news.outcomes) and not news.sending:
+            news.sending = True
+            task = asyncio.get_running_loop().create_task(self._send(key, news))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def forget(self, key: Key) -> None:
+        """The rollout is gone; what is under way is still sent."""
+        self._news.pop(key, None)
+        self._heard.pop(key, None)
+
+    async def close(self) -> None:
+        """Send what is left, as far as the bus takes it."""
+        await asyncio.wait(self._tasks, timeout=2.0) if self._tasks else None
+        for task in self._tasks:
+            task.cancel()
+
+    async def _send(self, key: Key, news: _News) -> None:
+        try:
+            while news.records or news.outcomes:
+                await asyncio.sleep(LINGER)
+                await self._send_gathered(key, news)
+        finally:
+            news.sending = False
+
+    async def _send_gathered(self, key: Key, news: _News) -> None:
+        """Outcomes first, then the record with the snapshot: a death in between repeats outcomes, whose ids are fixed."""
+        outcomes, records, told = tuple(news.outcomes), tuple(news.records), news.told
+        try:
+            for outcome in outcomes:
+                await self._bus.publish(
+                    outcome.message, id=outcome.id, correlation=news.correlation, requested_by=news.requested_by
+                )
+            await self._bus.publish(
+                EventsRecorded(
+                    namespace=key[0],
+                    name=key[1],
+                    service="planner",
+                    uid=news.uid,
+                    at=datetime.fromtimestamp(self._clock(), UTC),
+                    records=records,
+                    told=told.as_json() if told else None,
+                )
+            )
+        except Retry:
+            await asyncio.sleep(RETRY_AFTER)
+            return
+        except GiveUp as error:
+            log.error("news cannot be told", namespace=key[0], rollout=key[1], error=error.reason)  # noqa: TRY400
+        del news.outcomes[: len(outcomes)]
+        del news.records[: len(records)]

@@ -1,0 +1,151 @@
+"""Which rollout is looked at when: observe, tell, decide, apply, one rollout at a time, many rollouts at once.
+
+A wake-up only says that something may have changed. What wakes: a watch event, a message from another service, a moment that a
+plan named, and a slow resync that finds what no message announced.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from tidegate.errors import KubeError, Retry
+from tidegate.shares import owner
+from tidegate_planner.apply import Applier, Memory, Refused
+from tidegate_planner.decide import decide
+from tidegate_planner.observe import Key, Observer
+from tidegate_planner.plan import Plan
+from tidegate_planner.seen import Seen
+from tidegate_planner.telling import Teller
+
+LAZY_FOR = 1.0  # seconds that counts may lag behind in the status
+RETRY_AFTER = 1.0
+LONGEST_RETRY = 30.0
+AT_ONCE = 200  # passes under way; each holds one connection at the most
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One rollout's place in the shell."""
+
+    memory: Memory = field(default_factory=Memory)
+    uid: str = ""
+    running: bool = False
+    again: bool = False
+    timer: asyncio.TimerHandle | None = None
+    failures: int = 0
+
+
+class Worker:
+    """Runs passes until it is closed. `mine` are the live members of which this process is one."""
+
+    def __init__(self, *, observer: Observer, applier: Applier, teller: Teller, clock: Callable[[], float], me: str = "") -> None:
+        self._observer = observer
+        self._applier = applier
+        self._teller = teller
+        self._clock = clock
+        self._me = me
+        self._members: frozenset[str] = frozenset({me})
+        self._entries: dict[Key, _Entry] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._started = False
+
+    def start(self) -> None:
+        """From now on wakes lead to passes; before, the caches were not whole."""
+        self._started = True
+        for key in list(self._entries):
+            self.wake(key)
+
+    def share_with(self, members: frozenset[str]) -> None:
+        """A changed set of live members: look at everything, for some of it may be ours now."""
+        self._members = members
+        for key in list(self._entries):
+            self.wake(key)
+
+    def owns(self, key: Key) -> bool:
+        return len(self._members) < 2 or owner(f"{key[0]}/{key[1]}", self._members) == self._me
+
+    def wake(self, key: Key) -> None:
+        entry = self._entries.setdefault(key, _Entry())
+        if not self._started or not self.owns(key):
+            return
+        if entry.running:
+            entry.again = True
+            return
+        entry.running = True
+        task = asyncio.get_running_loop().create_task(self._run(key, entry))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def wake_all(self) -> None:
+        for key in list(self._entries):
+            self.wake(key)
+
+    async def close(self) -> None:
+        self._started = False
+        for entry in self._entries.values():
+            if entry.timer is not None:
+                entry.timer.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _run(self, key: Key, entry: _Entry) -> None:
+        """Passes until nothing woke it meanwhile. One rollout's defect is logged and tried again; the others go on."""
+        try:
+            async with self._slots:
+                entry.again = True
+                while entry.again and self._started:
+                    entry.again = False
+                    await self._pass(key, entry)
+        finally:
+            entry.running = False
+
+    async def _pass(self, key: Key, entry: _Entry) -> None:
+        _cancel_timer(entry)
+        try:
+            seen = self._observer.see(key)
+            if seen is None:
+                self._forget(key, entry)
+                return
+            entry.uid = seen.uid
+            self._teller.tell(key, seen)
+            await self._act(key, entry, seen, decide(seen, self._clock()))
+            entry.failures = 0
+        except Refused as refusal:
+            log.debug("a write was refused, waiting for the watch", key=key, reason=str(refusal))
+            self._wake_in(key, entry, RETRY_AFTER)
+        except (KubeError, Retry) as error:
+            entry.failures += 1
+            log.warning("pass failed", namespace=key[0], rollout=key[1], error=str(error), failures=entry.failures)
+            self._wake_in(key, entry, min(RETRY_AFTER * 2 ** (entry.failures - 1), LONGEST_RETRY))
+        except Exception:
+            entry.failures += 1
+            log.exception("pass failed", namespace=key[0], rollout=key[1], failures=entry.failures)
+            self._wake_in(key, entry, min(RETRY_AFTER * 2 ** (entry.failures - 1), LONGEST_RETRY))
+
+    async def _act(self, key: Key, entry: _Entry, seen: Seen, plan: Plan) -> None:
+        postponed = await self._applier.apply(seen, plan, entry.memory, lazy_for=LAZY_FOR)
+        now = self._clock()
+        moments = [] if plan.wake_at is None else [plan.wake_at]
+        if postponed and entry.memory.lazy_since is not None:
+            moments.append(entry.memory.lazy_since + LAZY_FOR)
+        if moments:
+            self._wake_in(key, entry, max(0.0, min(moments) - now))
+
+    def _wake_in(self, key: Key, entry: _Entry, seconds: float) -> None:
+        _cancel_timer(entry)
+        entry.timer = asyncio.get_running_loop().call_later(seconds, self.wake, key)
+
+    def _forget(self, key: Key, entry: _Entry) -> None:
+        self._entries.pop(key, None)
+        self._observer.forget(entry.uid)
+        self._teller.forget(key)
+
+
+def _cancel_timer(entry: _Entry) -> None:
+    if entry.timer is not None:
+        entry.timer.cancel()
+        entry.timer = None
