@@ -89,9 +89,11 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
     max_leaves=8,
 )
-WORDS = st.sampled_from(
-    ["result", "1", "2.5", "'a'", "nil", "true", "[", "]", "(", ")", "{", "}", ".", "?.", "#", "#acc", ",", ";", ":", "?", "??", "+", "-", "*", "/", "%", "**", "<", ">", "==", "!=", "&&", "||", "not", "in", "matches", "contains", "..", "|", "let", "=", "map(", "filter(", "all(", "len(", "sum(", "reduce(", "sort(", "max(", "string(", "toJSON(", "split(", "default(", "asInt(", "duration(", "date(", "if", "else"]
-)
+VOCABULARY = """
+    result 1 2.5 'a' nil true [ ] ( ) { } . ?. # #acc , ; : ? ?? + - * / % ** < > == != && || not in matches contains .. | let =
+    map( filter( all( len( sum( reduce( sort( max( string( toJSON( split( default( asInt( duration( date( if else
+"""
+WORDS = st.sampled_from(VOCABULARY.split())
 
 
 @settings(max_examples=400, deadline=None)
