@@ -1,7 +1,7 @@
 """Everything that is wrong with a file's manifests, one line per mistake. Pure.
 
-The rules are the planner's own. What a Rollout refers to is looked up in the same files only: what is absent there may well be in the
-cluster, so it is not complained about (`argo-behaviour.md` 13, `lint`).
+The rules are the planner's own. What a Rollout refers to is looked up in the same file only: what is absent there may well be in
+the cluster, so it is not complained about (`argo-behaviour.md` 13, `lint`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,20 +14,18 @@ from tidegate_planner.validation import References, problems
 
 Manifest = dict[str, Any]
 
-REFERRED = {
-    "services": "Service",
-    "analysis_templates": "AnalysisTemplate",
-    "cluster_analysis_templates": "ClusterAnalysisTemplate",
-    "ingresses": "Ingress",
-    "virtual_services": "VirtualService",
-    "ambassador_mappings": "Mapping",
-}
-
 
 def complaints(documents: Iterable[Mapping[str, Any]]) -> list[str]:
     """`Rollout/web: spec.strategy...: what is wrong`, in the order of the file. Objects of other groups are only referred to."""
     held = [dict(each) for each in documents]
-    references = References(**{field: _by_name(held, kind) for field, kind in REFERRED.items()})
+    references = References(
+        services=_by_name(held, "Service"),
+        analysis_templates=_by_name(held, "AnalysisTemplate"),
+        cluster_analysis_templates=_by_name(held, "ClusterAnalysisTemplate"),
+        ingresses=_by_name(held, "Ingress"),
+        virtual_services=_by_name(held, "VirtualService"),
+        ambassador_mappings=_by_name(held, "Mapping"),
+    )
     return [f"{_named(each)}: {text}" for each in held if _is_ours(each) for text in _complaints(each, references)]
 
 

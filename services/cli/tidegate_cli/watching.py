@@ -101,7 +101,7 @@ def _print_list(rollouts: list[Object], place: Place, *, everywhere: bool, outpu
         return
     from tidegate_cli.render.pretty import list_view
 
-    terminal.console().print(list_view(heads, lines))
+    terminal.console().print(list_view(heads, lines), soft_wrap=True)
 
 
 async def show_status(connection: Connection, name: str, *, watch: bool, seconds: float) -> int:

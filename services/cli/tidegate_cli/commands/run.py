@@ -1,6 +1,7 @@
 """`up`, `down`, `services`, `demo`: processes on this machine."""
 
 import os
+import shlex
 from typing import Annotated
 
 import typer
@@ -50,7 +51,7 @@ def up(
     running = start(choice=control_plane, with_services=with_services, file=state_file())
     terminal.say("")
     for name, value in running.settings.items():
-        terminal.say(f"export {name}={value}")
+        terminal.say(f"export {name}={shlex.quote(value)}")
 
 
 def down() -> None:

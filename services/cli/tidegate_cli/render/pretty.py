@@ -42,13 +42,18 @@ def tree(info: RolloutInfo, *, now: datetime, width: int, wide: bool = False) ->
     return drawn
 
 
-def list_view(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> Table:
-    """Rows of cells; the one under STATUS gets its icon and colour."""
-    drawn = Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+def list_view(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> Text:
+    """Columns as wide as their longest cell, the one under STATUS with icon and colour. Print it with `soft_wrap`: a line too long
+    for the screen goes on below, as kubectl's do; squeezed columns would hide names."""
+    cells = [[Text(column, style="bold") for column in columns]]
     for line in lines:
         named = zip(columns, line, strict=True)
-        drawn.add_row(*(status(cell, health.icon(cell)) if column == STATUS_COLUMN else Text(cell) for column, cell in named))
-    return drawn
+        cells.append([status(cell, health.icon(cell)) if column == STATUS_COLUMN else Text(cell) for column, cell in named])
+    widths = [max(row[at].cell_len for row in cells) for at in range(len(columns))]
+    for row in cells:
+        for cell, width in zip(row[:-1], widths, strict=False):
+            cell.pad_right(width - cell.cell_len)
+    return Text("\n").join(Text("  ").join(row) for row in cells)
 
 
 def status(word: str, icon: str) -> Text:

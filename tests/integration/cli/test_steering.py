@@ -1,0 +1,97 @@
+"""The verbs against a real API server, with no controller and no bus: what is written is what is stored."""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import pytest
+import yaml
+
+from tidegate.kube.client import Kube
+from tidegate.kube.credentials import load
+from tidegate.kube.kinds import ROLLOUT
+from tidegate_cli.demo.play import seed_manifest
+from tidegate_embedded import ControlPlane
+
+pytestmark = pytest.mark.integration
+
+Rollout = dict[str, Any]
+
+
+@pytest.fixture
+def stored(control_plane: ControlPlane, namespace: str) -> Callable[[], Rollout]:
+    """The seed's Rollout, created; call it to read it again."""
+    path = f"/apis/argoproj.io/v1alpha1/namespaces/{namespace}/rollouts"
+    control_plane.client.post(path, yaml.safe_load(seed_manifest().read_text()))
+    return lambda: dict(control_plane.client.get(f"{path}/rollout-canary-demo"))
+
+
+NAME = "rollout-canary-demo"
+
+
+def test_verbs_write_spec_and_status(cli: Any, stored: Callable[[], Rollout]) -> None:
+    for words, told in (
+        (("abort", NAME), "aborted"),
+        (("pause", NAME), "paused"),
+        (("promote", NAME), "promoted"),
+        (("retry", "rollout", NAME), "retried"),
+        (("restart", NAME, "--in", "10s"), "restarts in 10s"),
+        (("set", "image", NAME, "demo-app=argoproj/rollouts-demo:yellow"), "image updated"),
+    ):
+        done = cli(*words)
+        assert (done.returncode, done.stdout) == (0, f"rollout '{NAME}' {told}\n"), done.stderr
+    rollout = stored()
+    assert rollout["status"] == {"abort": False, "currentStepIndex": 1}
+    assert rollout["spec"]["paused"] is False
+    assert rollout["spec"]["restartAt"]
+    assert rollout["spec"]["template"]["spec"]["containers"][0]["image"] == "argoproj/rollouts-demo:yellow"
+
+
+def test_a_missing_rollout_is_told_with_those_there_are(cli: Any, stored: Callable[[], Rollout], namespace: str) -> None:
+    stored()
+    done = cli("promote", "nope")
+    assert done.returncode == 1
+    assert done.stderr == f'tidegate: rollout "nope" not found in namespace "{namespace}"; there are: {NAME}\n'
+
+
+def test_undo_without_history_is_refused(cli: Any, stored: Callable[[], Rollout]) -> None:
+    stored()
+    done = cli("undo", NAME)
+    assert (done.returncode, done.stderr) == (1, f'tidegate: no revision found for rollout "{NAME}"\n')
+
+
+def test_a_missing_run_is_told(cli: Any, namespace: str) -> None:
+    done = cli("terminate", "analysisrun", "none")
+    assert (done.returncode, done.stderr) == (1, f'tidegate: analysisrun "none" not found in namespace "{namespace}"\n')
+
+
+def test_status_waits_in_vain_for_a_rollout_nobody_works_on(cli: Any, stored: Callable[[], Rollout]) -> None:
+    stored()
+    done = cli("status", NAME, "--timeout", "1s")
+    assert done.returncode == 1
+    assert done.stdout == "Progressing - waiting for rollout spec update to be observed\n"
+    assert done.stderr == "tidegate: Rollout status watch exceeded timeout\n"
+    assert cli("status", NAME, "-w=false").returncode == 0
+
+
+async def test_status_tells_a_degraded_rollout_by_its_exit_code(
+    cli: Any, stored: Callable[[], Rollout], control_plane: ControlPlane, namespace: str
+) -> None:
+    generation = stored()["metadata"]["generation"]
+    status = {"observedGeneration": str(generation), "phase": "Degraded", "message": "RolloutAborted: by hand"}
+    async with Kube(load(control_plane.kubeconfig), user_agent="a-controller") as kube:
+        await kube.merge_patch(ROLLOUT, namespace, NAME, {"status": status}, subresource="status")
+    done = cli("status", NAME)
+    assert (done.returncode, done.stdout) == (1, "Degraded\n")
+    assert done.stderr == "tidegate: The rollout is in a degraded state with message: RolloutAborted: by hand\n"
+
+
+def test_a_tree_and_a_list_come_in_three_forms(cli: Any, stored: Callable[[], Rollout]) -> None:
+    uid = stored()["metadata"]["uid"]
+    text = cli("get", "rollout", NAME).stdout
+    assert text.startswith(f"Name:            {NAME}\n")
+    assert text.isascii()
+    assert orjson.loads(cli("get", "rollout", NAME, "-o", "json").stdout)["objectMeta"]["uid"] == uid
+    assert cli("list", "rollouts").stdout.splitlines()[1].split()[:3] == [NAME, "Canary", "Progressing"]
+    assert "argoproj/rollouts-demo:blue" in cli("list", "-o", "wide").stdout
+    assert [each["step"] for each in orjson.loads(cli("list", "-o", "json").stdout)] == ["0/8"]

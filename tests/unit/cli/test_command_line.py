@@ -1,0 +1,114 @@
+"""Names, options, exit codes: what scripts rely on. Nothing here reaches a cluster."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from tidegate_cli.app import go_style_switches, main
+from tidegate_cli.connection import Connection, merged
+
+Outcome = tuple[int, str, str]
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(*words: str) -> Outcome:
+        with pytest.raises(SystemExit) as end:
+            main(words)
+        out, err = capsys.readouterr()
+        return int(end.value.code or 0), out, err
+
+    return run
+
+
+COMMANDS = (
+    "get list status promote abort retry pause restart undo set terminate request events crds lint eval demo up down services"
+)
+
+
+def test_help_names_every_command(run: Run) -> None:
+    code, out, _ = run("--help")
+    assert code == 0
+    assert {word for word in COMMANDS.split() if f"\n  {word} " in out} == set(COMMANDS.split())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["nonsense"], ["promote"], ["status", "web", "--timeout", "soon"], ["status", "web", "--timeout", "-1s"], ["request"],
+        ["set", "image", "web"], ["terminate", "pod", "web"], ["undo", "web", "--to-revision", "-1"], ["list", "pods"],
+        ["retry", "pod", "web"], ["get", "rollout", "web", "-o", "yaml"], ["demo", "--yes", "--abort"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_wrong_command_line_ends_with_2_and_usage(run: Run, words: Sequence[str]) -> None:
+    code, out, err = run(*words)
+    assert (code, out) == (2, "")
+    assert "Usage: tidegate" in err
+
+
+def test_what_could_not_be_done_ends_with_1_and_one_line(run: Run, tmp_path: Path) -> None:
+    code, out, err = run("--kubeconfig", str(tmp_path / "none"), "abort", "web")
+    assert (code, out) == (1, "")
+    assert err.startswith("tidegate: kubeconfig ")
+    assert len(err.splitlines()) == 1
+
+
+def test_an_image_without_its_container_is_explained(run: Run) -> None:
+    code, _, err = run("set", "image", "web", "app:1")
+    assert code == 1
+    assert err == "tidegate: 'app:1' is not CONTAINER=IMAGE, such as web=nginx:1.29 (or '*=nginx:1.29' for every container)\n"
+
+
+@pytest.mark.parametrize(
+    ("expression", "code", "out"), [("result > 1", 0, "true\n"), ("result + 1", 0, "3\n"), ("result >", 1, "")]
+)
+def test_eval_prints_the_value_or_the_mistake(run: Run, expression: str, code: int, out: str) -> None:
+    assert run("eval", expression, "--result", "2")[:2] == (code, out)
+
+
+def test_crds_are_yaml_documents(run: Run) -> None:
+    code, out, _ = run("crds")
+    assert code == 0
+    assert out.count("kind: CustomResourceDefinition") == 5
+
+
+def test_lint_ends_with_1_when_it_finds_something(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text("apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: web}\nspec: {}\n")
+    code, out, _ = run("lint", "-f", str(file))
+    assert code == 1
+    assert all(line.startswith(f"{file}: Rollout/web: ") for line in out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("given", "understood"),
+    [
+        ("status web --watch=false", "status web --no-watch"),
+        ("status web -w=false", "status web --no-watch"),
+        ("get rollout web --watch=true", "get rollout web --watch"),
+        ("promote web --full=true", "promote web --full"),
+        ("promote web --full=false", "promote web"),
+        ("request web --image app=true", "request web --image app=true"),
+    ],
+)
+def test_switches_written_for_the_peer_are_understood(given: str, understood: str) -> None:
+    assert go_style_switches(given.split()) == understood.split()
+
+
+def test_an_option_after_the_command_wins_over_one_before_it() -> None:
+    before = Connection(namespace="a", context="c")
+    assert merged(before, {"namespace": "b", "context": None}) == Connection(namespace="b", context="c")
+
+
+HEAVY = ("pydantic", "aiohttp", "nats", "faststream", "kubernetes", "tidegate_planner")
+
+
+def test_help_does_not_load_what_it_does_not_need() -> None:
+    program = f"import sys, tidegate_cli.app; print([each for each in {HEAVY} if each in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert loaded.strip() == "[]"
