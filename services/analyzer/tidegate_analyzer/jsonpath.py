@@ -7,21 +7,29 @@ braces is text, as in kubectl. Not understood: `range`, because only the first m
 Unlike client-go, which refuses to compare a JSON number with `1`, a filter compares numbers by value; that is what its users write.
 """
 
-import operator
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from tidegate.errors import TidegateError
-from tidegate_analyzer.expression import text_of
+from tidegate_analyzer.jsonpath_steps import (
+    Constant,
+    Field,
+    Filter,
+    JsonPathError,
+    Recursive,
+    Slice,
+    Step,
+    Steps,
+    Union,
+    Wildcard,
+    walked,
+)
+
+__all__ = ["DEFAULT_PATH", "NO_VALUE", "JsonPath", "JsonPathError", "NoValue", "parsed"]
 
 DEFAULT_PATH = "{$}"
 NO_VALUE = "result of web metric produced no value"
-
-
-class JsonPathError(TidegateError):
-    """A path that cannot be read, or a document it does not fit."""
 
 
 class NoValue(JsonPathError):  # noqa: N818 - reads as the fact it states
@@ -36,11 +44,11 @@ class JsonPath:
     """A path that was read; `blocks` are its `{...}` and the texts between them."""
 
     text: str
-    blocks: tuple["Steps", ...]
+    blocks: tuple[Steps, ...]
 
     def first(self, document: Any) -> Any:
         """The first match, which may be null. NoValue if there is none."""
-        found = [_walked([document], block) for block in self.blocks]
+        found = [walked([document], block) for block in self.blocks]
         for values in found:
             if values:
                 return values[0]
@@ -50,185 +58,6 @@ class JsonPath:
 def parsed(text: str) -> JsonPath:
     return JsonPath(text, tuple(_blocks(text or DEFAULT_PATH)))
 
-
-# -- steps: each takes the values matched so far to the next ones
-
-
-class Step:
-    __slots__ = ()
-
-    def taken(self, values: list[Any]) -> list[Any]:
-        raise NotImplementedError
-
-
-Steps = tuple[Step, ...]
-
-
-def _walked(values: list[Any], steps: Steps) -> list[Any]:
-    for step in steps:
-        values = step.taken(values)
-    return values
-
-
-@dataclass(frozen=True, slots=True)
-class _Constant(Step):
-    value: Any
-
-    def taken(self, values: list[Any]) -> list[Any]:
-        return [self.value] * max(len(values), 1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Field(Step):
-    name: str
-
-    def taken(self, values: list[Any]) -> list[Any]:
-        if not values:
-            return []
-        found = [value[self.name] for value in values if isinstance(value, dict) and self.name in value]
-        if not found:
-            raise JsonPathError(f"{self.name} is not found")
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Wildcard(Step):
-    def taken(self, values: list[Any]) -> list[Any]:
-        return [child for value in values for child in _children(value)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Recursive(Step):
-    """Every value that holds others, outer ones first."""
-
-    def taken(self, values: list[Any]) -> list[Any]:
-        found: list[Any] = []
-        waiting = list(reversed(values))
-        while waiting:
-            value = waiting.pop()
-            children = _children(value)
-            if children:
-                found.append(value)
-                waiting.extend(reversed(children))
-        return found
-
-
-def _children(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return list(value) if isinstance(value, list) else []
-
-
-@dataclass(frozen=True, slots=True)
-class _Slice(Step):
-    """`[start:stop:step]`; a single index is the slice from it to the next, and out of range is an error."""
-
-    start: int
-    stop: int | None
-    step: int | None
-    is_index: bool
-
-    def taken(self, values: list[Any]) -> list[Any]:
-        found: list[Any] = []
-        for value in values:
-            if value is None:
-                continue
-            if not isinstance(value, list):
-                raise JsonPathError(f"{_type_name(value)} is not array or slice")
-            found += self._cut(value)
-        return found
-
-    def _cut(self, items: list[Any]) -> list[Any]:
-        length = len(items)
-        start = self.start + length if self.start < 0 else self.start
-        stop = length if self.stop is None else self.stop
-        if stop < 0 or (stop == 0 and self.is_index):
-            stop += length
-        if start == stop:
-            return []
-        for index, inside in ((start, 0 <= start < length), (stop - 1, 0 <= stop <= length)):
-            if not inside:
-                raise JsonPathError(f"array index out of bounds: index {index}, length {length}")
-        if start > stop:
-            raise JsonPathError(f"starting index {start} is greater than ending index {stop}")
-        if self.step is not None and self.step <= 0:
-            raise JsonPathError("step must be > 0")
-        return items[start : stop : self.step or 1]
-
-
-@dataclass(frozen=True, slots=True)
-class _Union(Step):
-    paths: tuple[Steps, ...]
-
-    def taken(self, values: list[Any]) -> list[Any]:
-        return [value for path in self.paths for value in _walked(values, path)]
-
-
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Filter(Step):
-    left: Steps
-    sign: str
-    right: Steps
-
-    def taken(self, values: list[Any]) -> list[Any]:
-        found: list[Any] = []
-        for value in values:
-            if not isinstance(value, list):
-                raise JsonPathError(f"{text_of(value)} is not array or slice and cannot be filtered")
-            found += [item for item in value if self._passes(item)]
-        return found
-
-    def _passes(self, item: Any) -> bool:
-        if not self.sign:
-            try:
-                return bool(_walked([item], self.left))
-            except JsonPathError:
-                return False
-        sides = [_walked([item], self.left), _walked([item], self.right)]
-        if not all(sides):
-            return False
-        if any(len(side) > 1 for side in sides):
-            raise JsonPathError("can only compare one element at a time")
-        return _compared(self.sign, sides[0][0], sides[1][0])
-
-
-def _compared(sign: str, left: Any, right: Any) -> bool:
-    if sign not in _COMPARE:
-        raise JsonPathError(f"unrecognized filter operator {sign}")
-    kinds = [_comparison_kind(side) for side in (left, right)]
-    if kinds[0] != kinds[1]:
-        raise JsonPathError("incompatible types for comparison")
-    if kinds[0] == "bool" and sign not in {"==", "!="}:
-        raise JsonPathError("invalid type for comparison")
-    return _COMPARE[sign](left, right)
-
-
-def _comparison_kind(value: Any) -> str:
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, int | float):
-        return "number"
-    if isinstance(value, str):
-        return "string"
-    raise JsonPathError("invalid type for comparison")
-
-
-def _type_name(value: Any) -> str:
-    names = {dict: "map[string]interface {}", list: "[]interface {}", str: "string", bool: "bool", type(None): "<nil>"}
-    return names.get(type(value), "float64")
-
-
-# -- reading
 
 _ACTION = re.compile(
     r"""
@@ -254,7 +83,7 @@ def _blocks(text: str) -> Iterator[Steps]:
         if text[at] != "{":
             end = text.find("{", at)
             end = len(text) if end < 0 else end
-            yield (_Constant(text[at:end]),)
+            yield (Constant(text[at:end]),)
         else:
             steps, end = _action(text, at + 1)
             yield steps
@@ -268,7 +97,7 @@ def _action(text: str, at: int) -> tuple[Steps, int]:
         match = _ACTION.match(text, at)
         if match is None:
             _complain(text, at)
-        steps += _read(match, bool(steps) and isinstance(steps[-1], _Recursive))
+        steps += _read(match, bool(steps) and isinstance(steps[-1], Recursive))
         at = match.end()
     return tuple(steps), at + 1
 
@@ -283,15 +112,15 @@ def _read(match: re.Match[str], after_recursive: bool) -> list[Step]:
         case "recursive":
             if after_recursive:
                 raise JsonPathError("invalid multiple recursive descent")
-            return [_Recursive(), *([_Field(_plain(content))] if content else [])]
+            return [Recursive(), *([Field(_plain(content))] if content else [])]
         case "array":
             return _array(content)
         case "quoted":
-            return [_Constant(_unquoted(content))]
+            return [Constant(_unquoted(content))]
         case "field":
-            return [_Wildcard() if content == "*" else _Field(_plain(content))]
+            return [Wildcard() if content == "*" else Field(_plain(content))]
         case "number":
-            return [_Constant(_number(content))]
+            return [Constant(_number(content))]
     return [_word(content)]
 
 
@@ -308,7 +137,7 @@ def _complain(text: str, at: int) -> NoReturn:
 
 def _word(text: str) -> Step:
     if text in {"true", "false"}:
-        return _Constant(text == "true")
+        return Constant(text == "true")
     if text in {"range", "end"}:
         raise JsonPathError(f"{text} is not supported here: a metric uses the first match only")
     raise JsonPathError(f"unrecognized identifier {text}")
@@ -324,8 +153,8 @@ def _number(text: str) -> int | float:
 def _filter(text: str) -> Step:
     comparison = _COMPARISON.fullmatch(text)
     if comparison is None:
-        return _Filter(_inner(text), "", ())
-    return _Filter(_inner(comparison[1]), comparison[2], _inner(comparison[3]))
+        return Filter(_inner(text), "", ())
+    return Filter(_inner(comparison[1]), comparison[2], _inner(comparison[3]))
 
 
 def _inner(text: str) -> Steps:
@@ -334,9 +163,9 @@ def _inner(text: str) -> Steps:
 
 def _array(text: str) -> list[Step]:
     if "," in text:
-        return [_Union(tuple(tuple(_array(part.strip(" "))) for part in text.split(",")))]
+        return [Union(tuple(tuple(_array(part.strip(" "))) for part in text.split(",")))]
     if text == "*":
-        return [_Slice(0, None, None, is_index=False)]
+        return [Slice(0, None, None, is_index=False)]
     if quoted := re.fullmatch(r"'([^']*)'", text):
         return list(_inner("." + quoted[1]))
     bounds = _SLICE.fullmatch(text)
@@ -345,8 +174,8 @@ def _array(text: str) -> list[Step]:
     start, stop, step = (None if part is None else part.lstrip(":") for part in bounds.groups())
     first = int(start) if start and start != "-" else 0
     if stop is None:
-        return [_Slice(first, first + 1, None, is_index=True)]
-    return [_Slice(first, int(stop) if stop else None, int(step) if step else None, is_index=False)]
+        return [Slice(first, first + 1, None, is_index=True)]
+    return [Slice(first, int(stop) if stop else None, int(step) if step else None, is_index=False)]
 
 
 def _plain(name: str) -> str:
