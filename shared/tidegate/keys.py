@@ -25,7 +25,9 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 NOTIFIED = "notified.notifications.argoproj.io"
 
 FENCE = "tidegate.dev/fence"
-"""On every object the traffic-shifter changes: the highest resourceVersion the decision was made from, as an integer in decimal.
+"""On every object the traffic-shifter changes: which decision it was last changed for, `<namespace>/<rollout>=<uid>/<fence>`, one
+entry per Rollout, joined by commas (two Rollouts may share a route). The fence is the highest resourceVersion the decision was
+made from, as an integer in decimal.
 
 A request with a lower fence is stale and dropped (DESIGN.md 3), so a late redelivery cannot move traffic backwards.
 """

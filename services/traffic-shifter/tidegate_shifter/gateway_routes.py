@@ -31,6 +31,7 @@ DEFAULT_MATCHES: Final[Mapping[str, list[Json]]] = {
     "HTTPRoute": [{"path": {"type": "PathPrefix", "value": "/"}}],
     "GRPCRoute": [{}],
 }
+PATH_TYPES: Final = {"exact": "Exact", "prefix": "PathPrefix", "regex": "RegularExpression"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,32 +190,37 @@ def extras(route: ManagedRoute) -> list[Json]:
 
 
 def header_match(route: str, name: str, value: Json) -> Json:
-    if value.get("exact"):
-        return {"name": name, "type": "Exact", "value": value["exact"]}
-    if value.get("prefix"):
-        return {"name": name, "type": "RegularExpression", "value": re.escape(value["prefix"]) + ".*"}
-    if value.get("regex"):
-        return {"name": name, "type": "RegularExpression", "value": value["regex"]}
-    raise Refused(
-        f"managed route {route!r}: header {name!r} has the value {dict(value)!r}; it must have exact, prefix or regex", lasting=True
-    )
+    form, text = string_match(route, f"header {name!r}", value)
+    if form == "exact":
+        return {"name": name, "type": "Exact", "value": text}
+    return {"name": name, "type": "RegularExpression", "value": re.escape(text) + ".*" if form == "prefix" else text}
 
 
 def mirror_match(route: str, match: Json) -> Json:
     """A `setMirrorRoute.match` in the words of HTTPRoute."""
     result: dict[str, Any] = {}
-    if path := match.get("path"):
-        form, value = next(iter(path.items()))
-        result["path"] = {"type": {"exact": "Exact", "prefix": "PathPrefix", "regex": "RegularExpression"}[form], "value": value}
-    if method := match.get("method"):
-        if not method.get("exact"):
+    if match.get("path"):
+        form, text = string_match(route, "path", match["path"])
+        result["path"] = {"type": PATH_TYPES[form], "value": text}
+    if match.get("method"):
+        form, text = string_match(route, "method", match["method"])
+        if form != "exact":
             raise Refused(
-                f"managed route {route!r}: method is {dict(method)!r}; Gateway API matches methods by `exact` only", lasting=True
+                f"managed route {route!r}: method has {form} {text!r}; Gateway API matches methods by exact only", lasting=True
             )
-        result["method"] = method["exact"]
+        result["method"] = text
     if headers := match.get("headers"):
         result["headers"] = [header_match(route, name, value) for name, value in sorted(headers.items())]
     return result
+
+
+def string_match(route: str, what: str, value: Json) -> tuple[str, str]:
+    for form in PATH_TYPES:
+        if value.get(form):
+            return form, value[form]
+    raise Refused(
+        f"managed route {route!r}: {what} has the value {dict(value)!r}; it must have exact, prefix or regex", lasting=True
+    )
 
 
 def narrowed(match: Json, extra: Json) -> Json:

@@ -8,7 +8,7 @@ all the same, because an abort must not wait for a Service that somebody deleted
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -40,6 +40,9 @@ class _Part:
     again: bool
 
 
+_Routing = Callable[[str, TrafficRouter, Ask], Awaitable[_Part]]
+
+
 class Shifter:
     """Holds one instance of each router; `routers` is the registry."""
 
@@ -51,8 +54,10 @@ class Shifter:
         owner = Owner(namespace=request.namespace, name=request.name, uid=request.uid)
         records, problems = await switch_services(self._kube, request.services, owner=owner, fence=request.fence)
         parts: list[_Part] = []
-        if request.split is not None and (not problems or _gives_the_canary_nothing(request.split)):
-            parts = await asyncio.gather(*(self._route(each, request, request.split, owner) for each in request.routers))
+        if request.split is not None:
+            blocked = bool(problems) and not _gives_the_canary_nothing(request.split)
+            route = self._look if blocked else self._route
+            parts = await asyncio.gather(*(self._part(route, each, request, request.split, owner) for each in request.routers))
         reports = tuple(part.report for part in parts)
         troubles = [f"{report.router}: {report.message}" for report in reports if report.state != "applied"]
         answer = TrafficApplied(
@@ -68,24 +73,31 @@ class Shifter:
         worthwhile = any(map(may_pass, problems)) or any(part.again for part in parts)
         return Shift(answer=answer, records=tuple(records), again=answer.message or answer.state if worthwhile else "")
 
-    async def _route(self, named: Router, request: TrafficRequested, asked: Split, owner: Owner) -> _Part:
+    async def _part(self, route: _Routing, named: Router, request: TrafficRequested, asked: Split, owner: Owner) -> _Part:
         router = self._routers.get(named.router)
         if router is None:
             unknown = UnknownName("traffic router", named.router, self._routers)
             return _Part(RouterReport(router=named.router, state="failed", message=str(unknown)), again=False)
-        split = split_within(asked, router.supports)
-        ask = Ask(owner=owner, fence=request.fence, split=split, config=named.config)
+        ask = Ask(owner=owner, fence=request.fence, split=split_within(asked, router.supports), config=named.config)
+        part = await route(named.router, router, ask)
+        if part.report.state == "failed" or not (left_out := ", ".join(sorted(needed_features(asked) - router.supports))):
+            return part
+        told = "; ".join(filter(None, [part.report.message, f"left out, since it cannot do them: {left_out}"]))
+        return _Part(part.report.model_copy(update={"message": told}), again=part.again)
+
+    async def _route(self, name: str, router: TrafficRouter, ask: Ask) -> _Part:
         try:
             report = await router.apply(ask)
         except Stale as stale:
-            report = RouterReport(router=named.router, state="failed", weight=await _seen_weight(router, ask), message=str(stale))
-            return _Part(report, again=False)
+            weight = await _seen_weight(router, ask)
+            return _Part(RouterReport(router=name, state="failed", weight=weight, message=str(stale)), again=False)
         except (Refused, KubeError, Retry) as problem:
-            report = RouterReport(router=named.router, state=state_of(problem), message=str(problem))
-            return _Part(report, again=may_pass(problem))
-        left_out = ", ".join(sorted(needed_features(asked) - router.supports))
-        told = "; ".join(filter(None, [report.message, left_out and f"left out, since it cannot do them: {left_out}"]))
-        return _Part(report.model_copy(update={"message": told}), again=report.state != "applied")
+            return _Part(RouterReport(router=name, state=state_of(problem), message=str(problem)), again=may_pass(problem))
+        return _Part(report, again=report.state != "applied")
+
+    async def _look(self, name: str, router: TrafficRouter, ask: Ask) -> _Part:
+        weight = await _seen_weight(router, ask)
+        return _Part(RouterReport(router=name, state="pending", weight=weight, message="left as it is"), again=False)
 
 
 def worst_of(*states: State) -> State:

@@ -111,7 +111,8 @@ async def test_no_traffic_goes_to_a_canary_whose_service_is_not_switched():
     done = await shift(request("a", services=["canary"]), a=a)
     assert a.asked == []
     assert done.answer.state == "failed"
-    assert done.answer.message == "Service shop/canary does not exist; rollout shop/app needs it"
+    assert done.answer.message == "Service shop/canary does not exist; rollout shop/app needs it; a: left as it is"
+    assert done.answer.reports[0].weight == 40
     assert done.again
 
 
