@@ -158,7 +158,9 @@ def _resources(resources: Json, path: str) -> Iterator[Problem]:
 def _resource(name: str, value: float | str, here: str) -> Iterator[Problem]:
     complaints = label_key(name)
     yield from (invalid(here, name, text) for text in complaints)
-    if not complaints and "/" not in name and name not in _COMPUTE and not name.startswith("hugepages-"):
+    if "/" not in name and name not in _COMPUTE and not name.startswith("hugepages-"):
+        if not complaints:
+            yield invalid(here, name, "must be a standard resource type or fully qualified")
         yield invalid(here, name, "must be a standard resource for containers")
     try:
         number = quantity(value)

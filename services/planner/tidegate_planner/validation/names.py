@@ -19,17 +19,19 @@ def label_key(key: str) -> list[str]:
         return [f"{rule} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"]
     complaints = []
     if slash:
-        complaints += [f"prefix part {complaint}" for complaint in (dns_subdomain(prefix) if prefix else ["must be non-empty"])]
+        complaints += [
+            f"prefix part {complaint}" for complaint in (dns_subdomain(prefix, unit="bytes") if prefix else ["must be non-empty"])
+        ]
     if not name:
         complaints.append("name part must be non-empty")
-    complaints += [f"name part {complaint}" for complaint in _too_long(name, 63)]
+    complaints += [f"name part {complaint}" for complaint in _too_long(name, 63, "bytes")]
     if not re.fullmatch(_LABEL_KEY, name):
         complaints.append(f"name part must consist of {_hint(_WORD, _LABEL_KEY, 'MyName', 'my.name', '123-abc')}")
     return complaints
 
 
 def label_value(value: str) -> list[str]:
-    complaints = _too_long(value, 63)
+    complaints = _too_long(value, 63, "bytes")
     if not re.fullmatch(_LABEL_VALUE, value):
         start = "a valid label must be an empty string or consist of"
         complaints.append(f"{start} {_hint(_WORD, _LABEL_VALUE, 'MyValue', 'my_value', '12345')}")
@@ -37,7 +39,7 @@ def label_value(value: str) -> list[str]:
 
 
 def dns_label(name: str) -> list[str]:
-    complaints = _too_long(name, 63)
+    complaints = _too_long(name, 63, "characters")
     if re.fullmatch(_DNS_LABEL, name):
         return complaints
     if re.fullmatch(_DNS_SUBDOMAIN, name):
@@ -49,8 +51,8 @@ def dns_label(name: str) -> list[str]:
     return [*complaints, _hint(rule, _DNS_LABEL, "my-name", "123-abc")]
 
 
-def dns_subdomain(name: str) -> list[str]:
-    complaints = _too_long(name, 253)
+def dns_subdomain(name: str, *, unit: str = "characters") -> list[str]:
+    complaints = _too_long(name, 253, unit)
     if not re.fullmatch(_DNS_SUBDOMAIN, name):
         rule = (
             "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
@@ -61,7 +63,7 @@ def dns_subdomain(name: str) -> list[str]:
 
 
 def port_name(name: str) -> list[str]:
-    complaints = ["must be no more than 15 characters"] if len(name.encode()) > 15 else []
+    complaints = _too_long(name, 15, "characters")
     if not re.fullmatch("[-a-z0-9]+", name):
         complaints.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
     if not re.search("[a-z]", name):
@@ -83,8 +85,9 @@ def variable_name(name: str) -> list[str]:
     return ["a valid environment variable name must consist only of printable ASCII characters other than '='"]
 
 
-def _too_long(name: str, most: int) -> list[str]:
-    return [f"must be no more than {most} bytes"] if len(name.encode(errors="replace")) > most else []
+def _too_long(name: str, most: int, unit: str) -> list[str]:
+    """Kubernetes counts bytes everywhere; some of its texts still say characters."""
+    return [f"must be no more than {most} {unit}"] if len(name.encode(errors="replace")) > most else []
 
 
 def _hint(rule: str, pattern: str, *examples: str) -> str:

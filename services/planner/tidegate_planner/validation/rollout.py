@@ -13,14 +13,17 @@ Json = Mapping[str, Any]
 def spec_problems(spec: Json, *, workload_resolved: bool) -> Iterator[Problem]:
     """`workload_resolved`: the template was read from the workload and put in place of the empty one."""
     by_reference = "workloadRef" in spec
+    selector, template = spec.get("selector"), spec.get("template", {})
     yield from negative("spec.replicas", spec.get("replicas"))
     if not by_reference:
-        yield from _selector(spec.get("selector"))
-    template = spec.get("template", {})
+        yield from _selector(selector)
     if by_reference and not workload_resolved and not _empty(template):
         yield internal("spec.template", "template must be empty for workload reference rollout")
+    selectable = _selectable(selector)
+    if not selectable:
+        yield invalid("spec.selector", selector, "invalid label selector")
     if workload_resolved or not by_reference:
-        yield from template_problems(template, _usable(spec.get("selector")), "spec.template")
+        yield from template_problems(template, selector if selectable else None, "spec.template")
     for name in ("minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"):
         yield from negative(f"spec.{name}", spec.get(name))
     deadline = spec.get("progressDeadlineSeconds", 600)
@@ -38,11 +41,9 @@ def _selector(selector: Json | None) -> Iterator[Problem]:
         yield invalid("spec.selector", selector, "empty selector is invalid for deployment")
 
 
-def _usable(selector: Json | None) -> Json | None:
-    """A missing, empty or wrong selector was complained about already; whether it matches is then no question."""
-    if not selector or next(selector_problems(selector, ""), None) is not None:
-        return None
-    return selector
+def _selectable(selector: Json | None) -> bool:
+    """Whether it can be asked if the template matches. A missing selector was complained about already."""
+    return selector is None or next(selector_problems(selector, ""), None) is None
 
 
 def _empty(template: Json) -> bool:
