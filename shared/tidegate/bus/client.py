@@ -28,6 +28,7 @@ from tidegate.bus.deadletter import Letter
 from tidegate.bus.envelope import REPLY_HEADER, Envelope, decoded, encoded, inbox_or_none
 from tidegate.bus.feed import Feed, Heard
 from tidegate.bus.members import Members
+from tidegate.bus.pull import SETTLE
 from tidegate.config import Settings
 from tidegate.errors import GiveUp, Retry
 from tidegate.messages import Message, RequestAnswered
@@ -36,7 +37,8 @@ log = structlog.get_logger(__name__)
 Part = TypeVar("Part", Consumption, Feed, Members)
 
 PUBLISH_SECONDS = 5.0
-GRACE_SECONDS = 4.0
+GRACE_SECONDS = 3.0
+CLOSE_SECONDS = 1.0
 _TOO_LARGE = frozenset({10054})  # message size exceeds maximum allowed
 _FULL = frozenset({10077})  # maximum messages per subject exceeded
 
@@ -86,6 +88,7 @@ class Bus:
             settings,
             service=self.service,
             reconnected=self._reconnected,
+            closing=lambda: self._draining,
             closed=self._closed,
         )
         self.js = self.client.jetstream(timeout=PUBLISH_SECONDS)
@@ -163,7 +166,8 @@ class Bus:
             try:
                 await self.js.publish(subject, body, headers=headers)
             except nats.js.errors.NoStreamResponseError:
-                await self.ensure()  # the stream was deleted
+                await asyncio.sleep(SETTLE)  # the stream was deleted
+                await self.ensure()
                 await self.js.publish(subject, body, headers=headers)
         except nats.errors.MaxPayloadError as error:
             raise GiveUp(f"{subject}: larger than the server's max_payload of {self.client.max_payload} bytes") from error
@@ -274,13 +278,18 @@ class Bus:
         if self._draining:
             return
         self._draining = True
-        await asyncio.gather(*(part.stop(grace=grace) for part in self._parts), return_exceptions=True)
-        for task in self._tasks:
+        with suppress(TimeoutError):  # each step is bounded: nats-py swallows cancellation in places
+            async with asyncio.timeout(grace + CLOSE_SECONDS):
+                await asyncio.gather(*(part.stop(grace=grace) for part in self._parts), return_exceptions=True)
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
         with suppress(nats.errors.Error, TimeoutError):
-            if self.client.is_connected:
-                await self.client.drain()
+            async with asyncio.timeout(CLOSE_SECONDS):
+                if self.client.is_connected:
+                    await self.client.flush()
         if not self.client.is_closed:
             await self.client.close()
 

@@ -44,6 +44,7 @@ async def connect(
     *,
     service: str,
     reconnected: Callable[[], None],
+    closing: Callable[[], bool],
     closed: Callable[[str], None],
 ) -> Client:
     """Connect, waiting as long as it takes. `closed` is called if the client gives up for good (credentials revoked)."""
@@ -58,7 +59,8 @@ async def connect(
         reconnected()
 
     async def on_disconnected() -> None:
-        log.warning("bus.disconnected", server=settings.nats_url)
+        if not closing():
+            log.warning("bus.disconnected", server=settings.nats_url)
 
     async def on_closed() -> None:
         closed(reporter.last)

@@ -137,6 +137,7 @@ class Consumption:
 
     async def _work_off(self, key: str) -> None:
         queue = self._queues[key]
+        structlog.contextvars.bind_contextvars(rollout=key)  # this task's own: every line of a handler says whom it is about
         try:
             while queue and not self._stopping.is_set():
                 await self._finish(queue[0])

@@ -1,0 +1,198 @@
+"""Streams and consumers may be deleted and the server may lose everything: consumption goes on without a restart.
+
+Each test has a server of its own, since it breaks it.
+"""
+
+import asyncio
+
+import pytest
+
+from tidegate.bus import PLANNER_REQUESTS, SHIFTER_REQUESTS, Bus
+from tidegate.bus.server import LocalNats
+from tidegate.bus.topology import STREAMS
+from tidegate.config import Settings
+from tidegate.errors import Retry
+from tidegate.messages import REQUESTS, TRAFFIC, RolloutCommanded, TrafficApplied, TrafficRequested
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def nats():
+    with LocalNats() as server:
+        yield server
+
+
+@pytest.fixture
+def command(bus):
+    """Publish until it is stored: the server may be away."""
+
+    async def publish(name):
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    return await bus.publish(RolloutCommanded(namespace="bus", name=name, verb="pause"))
+                except Retry:
+                    await asyncio.sleep(0.1)
+
+    return publish
+
+
+@pytest.fixture
+async def heard(bus):
+    names = []
+
+    async def handle(message, envelope):
+        names.append(message.name)
+
+    bus.consume(PLANNER_REQUESTS, {RolloutCommanded: handle})
+    return names
+
+
+async def delete_consumer(bus, nats):
+    await bus.js.delete_consumer(REQUESTS, PLANNER_REQUESTS.name)
+
+
+async def delete_stream(bus, nats):
+    await bus.js.delete_stream(REQUESTS)
+
+
+async def delete_all_streams(bus, nats):
+    for stream in STREAMS:
+        await bus.js.delete_stream(stream.name)
+
+
+async def restart_server(bus, nats):
+    await asyncio.to_thread(nats.restart)
+
+
+async def restart_server_empty(bus, nats):
+    await asyncio.to_thread(lambda: nats.restart(empty=True))
+
+
+@pytest.mark.parametrize("fault", [delete_consumer, delete_stream, delete_all_streams, restart_server, restart_server_empty])
+async def test_consumption_goes_on_after(bus, nats, heard, command, until, fault):
+    await command("before")
+    await until(lambda: heard == ["before"])
+    await fault(bus, nats)
+    await command("after")
+    await until(lambda: "after" in heard)
+    assert heard[-1] == "after"
+
+
+@pytest.mark.parametrize("fault", [delete_all_streams, restart_server_empty])
+async def test_consumption_goes_on_after_an_idle_time_and(bus, nats, heard, command, until, fault):
+    await command("before")
+    await until(lambda: heard)
+    await fault(bus, nats)
+    await asyncio.sleep(7)  # longer than two missed heartbeats: the consumer must have looked after itself
+    assert (await bus.js.consumer_info(REQUESTS, PLANNER_REQUESTS.name)).num_waiting == 1
+    await command("after")
+    await until(lambda: heard[-1] == "after")
+
+
+async def test_a_feed_hears_the_last_values_first_then_all_later_ones(bus, until):
+    def applied(digest):
+        return TrafficApplied(namespace="bus", name="web", uid="u", fence=1, digest=digest, state="applied")
+
+    heard = []
+    await bus.publish(applied("1"))
+    await bus.publish(applied("2"))
+    feed = bus.feed(TRAFFIC, "tidegate.traffic.applied.>", lambda message, envelope: heard.append(message.digest))
+    await asyncio.wait_for(feed.caught_up.wait(), 30)
+    assert heard == ["2"]
+    await bus.publish(applied("3"))
+    await until(lambda: heard == ["2", "3"])
+
+
+async def test_a_feed_of_an_empty_stream_has_caught_up_at_once(bus):
+    feed = bus.feed(TRAFFIC, "tidegate.traffic.applied.>", lambda message, envelope: None)
+    await asyncio.wait_for(feed.caught_up.wait(), 30)
+
+
+async def test_every_replica_hears_a_feed(bus, settings, until):
+    heard = []
+    async with Bus.connect(settings, service="other") as other:
+        for each in (bus, other):
+            feed = each.feed(TRAFFIC, "tidegate.traffic.>", lambda message, envelope, each=each: heard.append(each.service))
+            await feed.caught_up.wait()
+        await bus.publish(TrafficRequested(namespace="bus", name="web", uid="u", fence=1, digest="d"))
+        await until(lambda: sorted(heard) == ["other", "test"])
+
+
+@pytest.mark.parametrize("fault", [delete_all_streams, restart_server, restart_server_empty])
+async def test_a_feed_goes_on_after(bus, nats, until, fault):
+    heard = []
+    feed = bus.feed(TRAFFIC, "tidegate.traffic.>", lambda message, envelope: heard.append(message.digest))
+    await feed.caught_up.wait()
+    await fault(bus, nats)
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                await bus.publish(TrafficRequested(namespace="bus", name="web", uid="u", fence=1, digest="after"))
+            except Retry:
+                await asyncio.sleep(0.1)
+            else:
+                break
+    await until(lambda: "after" in heard)
+
+
+async def test_publish_says_at_once_that_the_server_is_away_and_keeps_nothing_back(bus, nats, until):
+    nats.kill()
+    await until(lambda: not bus.connected)
+    with pytest.raises(Retry, match="not stored"):
+        await bus.publish(RolloutCommanded(namespace="bus", name="lost", verb="pause"))
+    await asyncio.to_thread(nats.start)
+    await until(lambda: bus.connected)
+    assert (await bus.js.stream_info(REQUESTS)).state.messages == 0
+
+
+async def test_a_service_that_starts_before_the_server_waits_for_it(nats, until):
+    nats.stop()
+
+    async def start():
+        async with Bus.connect(Settings(nats_url=nats.url), service="early") as bus:
+            await bus.publish(TrafficRequested(namespace="bus", name="web", uid="u", fence=1, digest="d"))
+
+    starting = asyncio.create_task(start())
+    await asyncio.sleep(1.5)
+    assert not starting.done()
+    await asyncio.to_thread(nats.start)
+    await asyncio.wait_for(starting, 30)
+
+
+async def test_a_tool_with_little_patience_is_told_that_no_server_answers():
+    with pytest.raises(Retry, match=r"nats://127.0.0.1:1 within 0.5 s"):
+        async with Bus.connect(Settings(nats_url="nats://127.0.0.1:1"), service="cli", patience=0.5):
+            pass
+
+
+async def test_wrong_credentials_are_waited_out_and_not_a_crash():
+    with LocalNats(config={"authorization": {"user": "planner", "password": "right"}}) as nats:
+        wrong = Settings(nats_url=nats.url, nats_user="planner", nats_password="wrong")
+        with pytest.raises(Retry):
+            async with Bus.connect(wrong, service="planner", patience=2):
+                pass
+        right = Settings(nats_url=nats.url, nats_user="planner", nats_password="right")
+        async with Bus.connect(right, service="planner", patience=20) as bus:
+            assert bus.connected
+
+
+async def test_draining_while_the_server_is_away_ends_soon(nats, until):
+    async with Bus.connect(Settings(nats_url=nats.url), service="test") as bus:
+        bus.consume(SHIFTER_REQUESTS, {})
+        bus.feed(TRAFFIC, "tidegate.traffic.>", lambda message, envelope: None)
+        bus.members("test")
+        nats.kill()
+        await until(lambda: not bus.connected)
+        started = asyncio.get_running_loop().time()
+    assert asyncio.get_running_loop().time() - started < 5
+
+
+async def test_draining_with_everything_running_ends_at_once(bus):
+    bus.consume(SHIFTER_REQUESTS, {})
+    await bus.feed(TRAFFIC, "tidegate.traffic.>", lambda message, envelope: None).caught_up.wait()
+    bus.members("test")
+    started = asyncio.get_running_loop().time()
+    await bus.drain()
+    assert asyncio.get_running_loop().time() - started < 2
