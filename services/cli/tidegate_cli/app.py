@@ -36,6 +36,12 @@ def build(*, rich: bool) -> typer.Typer:
     return app
 
 
+def print_version(asked: bool) -> None:
+    if asked:
+        terminal.say(metadata.version("tidegate"))
+        raise typer.Exit
+
+
 def tidegate(
     ctx: typer.Context,
     *,
@@ -43,12 +49,9 @@ def tidegate(
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     instance_id: InstanceId = None,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    _version: Annotated[bool, typer.Option("--version", is_eager=True, callback=print_version, help="Print the version.")] = False,
 ) -> None:
     """Progressive delivery for Kubernetes, event-driven."""
-    if version:
-        terminal.say(metadata.version("tidegate"))
-        raise typer.Exit
     environment = os.environ.get("KUBECONFIG")
     given = {"namespace": namespace, "kubeconfig": kubeconfig, "context": context, "instance_id": instance_id}
     if kubeconfig is None and environment:
@@ -59,13 +62,18 @@ def tidegate(
 def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        build(rich=terminal.is_terminal())(go_style_switches(words), prog_name="tidegate")
+        build(rich=terminal.is_terminal())(go_style_switches(words), prog_name=program_name(sys.argv[0]))
     except TidegateError as error:
         terminal.complain(str(error))
         sys.exit(1)
     except BrokenPipeError:  # `tidegate ... | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def program_name(path: str) -> str:
+    """What the person typed: kubectl calls a plugin by the name of its file."""
+    return "kubectl tidegate" if Path(path).name.startswith("kubectl-") else "tidegate"
 
 
 def go_style_switches(words: Sequence[str]) -> list[str]:

@@ -3,11 +3,12 @@
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from tidegate_cli.app import go_style_switches, main
+from tidegate_cli.app import go_style_switches, main, program_name
 from tidegate_cli.connection import Connection, merged
 
 Outcome = tuple[int, str, str]
@@ -36,12 +37,24 @@ def test_help_names_every_command(run: Run) -> None:
     assert {word for word in COMMANDS.split() if f"\n  {word} " in out} == set(COMMANDS.split())
 
 
+def test_the_version_is_told_without_a_command(run: Run) -> None:
+    code, out, _ = run("--version")
+    assert (code, out) == (0, f"{metadata.version('tidegate')}\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), [("/bin/tidegate", "tidegate"), ("/bin/kubectl-tidegate", "kubectl tidegate"), ("-c", "tidegate")]
+)
+def test_usage_names_the_command_as_it_was_typed(path: str, name: str) -> None:
+    assert program_name(path) == name
+
+
 @pytest.mark.parametrize(
     "words",
     [
         ["nonsense"], ["promote"], ["status", "web", "--timeout", "soon"], ["status", "web", "--timeout", "-1s"], ["request"],
         ["set", "image", "web"], ["terminate", "pod", "web"], ["undo", "web", "--to-revision", "-1"], ["list", "pods"],
-        ["retry", "pod", "web"], ["get", "rollout", "web", "-o", "yaml"], ["demo", "--yes", "--abort"],
+        ["retry", "pod", "web"], ["get", "rollout", "web", "-o", "yaml"], ["demo", "--yes", "--abort"], ["demo"],
     ],
     ids=" ".join,
 )  # fmt: skip

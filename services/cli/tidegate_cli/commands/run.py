@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import sys
 from typing import Annotated
 
 import typer
@@ -32,6 +33,8 @@ def demo(
     """Play a canary from blue to yellow on a real control plane, with everything it needs."""
     if yes and abort:
         raise typer.BadParameter("--yes promotes and --abort aborts; give one of them")
+    if not (yes or abort or sys.stdin.isatty()):
+        raise typer.BadParameter("nobody is there to be asked at the pause; give --yes to promote or --abort to abort")
     from tidegate_cli.demo.play import Answer, play
 
     terminal.quiet_logs()

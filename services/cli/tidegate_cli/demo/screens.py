@@ -110,7 +110,7 @@ async def _line() -> str:
     finally:
         loop.remove_reader(sys.stdin)
     if not line:
-        raise TidegateError("nobody is there to answer; pass --yes to promote or --abort to abort")
+        raise TidegateError("there was no answer; give --yes to promote or --abort to abort")
     return line
 
 
