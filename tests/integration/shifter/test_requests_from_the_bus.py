@@ -1,7 +1,11 @@
-"""The whole service but its process: requests from a real bus, changes on a real API server, answers on the bus."""
+"""Requests from a real bus, changes on a real API server, answers on the bus."""
 
 import asyncio
-from datetime import UTC, datetime
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +24,7 @@ from tidegate.messages import (
     TrafficApplied,
     TrafficRequested,
 )
-from tidegate_shifter.app import start
+from tidegate_shifter.app import now, reactions
 
 pytestmark = pytest.mark.integration
 PATIENCE = 60.0  # seconds; only costs time when something is broken
@@ -71,7 +75,8 @@ async def the_answer(bus, namespace, *, fence, state="applied"):
 
 
 def a_shifter(bus, kube):
-    start(bus=bus, kube=kube, settings=Settings(), clock=lambda: datetime.now(UTC))  # noqa: TID251 - the test is the shell
+    for consumer, handlers in reactions(kube=kube, bus=bus, settings=Settings(), clock=now).items():
+        bus.consume(consumer, handlers)
 
 
 def weights(found):
@@ -133,3 +138,32 @@ async def test_with_every_stream_lost_a_late_request_still_does_not_move_traffic
     assert "last changed for decision 30" in dropped.message
     assert dropped.reports[0].weight == 40
     assert weights(await kube.get(HTTP_ROUTE, namespace, "web"))["canary"] == 40
+
+
+@contextlib.asynccontextmanager
+async def process(nats, control_plane):
+    script = Path(sys.executable).parent / "tidegate-traffic-shifter"
+    environ = {**os.environ, "NATS_URL": nats.url, "KUBECONFIG": str(control_plane.kubeconfig)}
+    running = await asyncio.create_subprocess_exec(str(script), env=environ)
+    try:
+        yield running
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            running.kill()
+        await running.wait()
+
+
+async def test_the_process_serves_dies_at_any_moment_and_ends_with_code_0_when_asked_to(nats, control_plane, kube, namespace):
+    uid = await rollout(kube, namespace)
+    await kube.create(HTTP_ROUTE, route(namespace, "web"))
+    async with Bus.connect(Settings(nats_url=nats.url), service="planner") as planner:
+        async with process(nats, control_plane):
+            await planner.publish(request(namespace, uid, weight=20, fence=10))
+            await the_answer(planner, namespace, fence=10)
+            await planner.publish(request(namespace, uid, weight=50, fence=20))
+        async with process(nats, control_plane) as second:
+            await the_answer(planner, namespace, fence=20)
+            second.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(PATIENCE):
+                assert await second.wait() == 0
+    assert weights(await kube.get(HTTP_ROUTE, namespace, "web"))["canary"] == 50
