@@ -2,7 +2,6 @@
 
 A read is repeated on any transient error. A write is repeated only when it certainly was not carried out: no connection came
 about, or the server answered 429. Everything else is the caller's to decide, who knows the write's precondition.
-One exception is aiohttp's own: it repeats a DELETE once if the kept-alive connection turns out dead; with a uid that is harmless.
 """
 
 import asyncio
@@ -91,6 +90,8 @@ class Transport:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
         )
+        # aiohttp repeats a GET or DELETE whose connection broke, even if the server had read it: a DELETE could take a namesake.
+        self._opened._retry_connection = False  # noqa: SLF001 - there is no public way; a test notices if this one goes
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
