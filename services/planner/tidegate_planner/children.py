@@ -5,10 +5,12 @@ older: the side that is known to work grows first.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from tidegate import keys
 from tidegate.durations import epoch, rfc3339
+from tidegate_planner import routing
 from tidegate_planner.analysis import owner_reference
 from tidegate_planner.plan import Action, AnnotateRollout, CreateReplicaSet, DeleteReplicaSet, ScaleReplicaSet
 from tidegate_planner.replicas import next_counts, next_older_counts
@@ -52,30 +54,47 @@ def wanted_sizes(at: Situation) -> dict[str, int]:
 
 
 def _basic_sizes(at: Situation, sizes: dict[str, int]) -> dict[str, int]:
+    """Without routing: as far as the budget allows with the pods that serve now.
+
+    One side moves, then the other is counted again, as in the peer's separate passes: 4 pods, weight 50, surge 1 give stable
+    4 -> 3 and then the canary 0 -> 2 in one write, where a single count would stop at 1 and write twice.
+    """
     roles, older = at.roles, [each.count for each in at.roles.older]
     same = roles.stable is None or roles.stable is roles.new
     stable = None if same or roles.stable is None else roles.stable.count
-    canary, kept = next_counts(
-        replicas=at.spec.replicas,
-        weight=desired_weight(at.progress, at.canary),
-        budget=at.budget,
-        stable=stable,
-        canary=at.new_count,
-        older=older,
-        max_weight=at.canary.max_weight,
-        same=same,
-    )
-    if roles.stable is not None and not same:
-        sizes[roles.stable.hash] = kept
-    sizes[at.progress.current_hash] = canary
-    shrunk = next_older_counts(replicas=at.spec.replicas, budget=at.budget, stable=stable, canary=at.new_count, older=older)
+    canary = at.new_count
+    refused = roles.new is None and at.progress.current_hash in at.seen.create_errors
+    weight = 0 if refused else desired_weight(at.progress, at.canary)
+    for _ in range(2):
+        grown, kept = next_counts(
+            replicas=at.spec.replicas,
+            weight=weight,
+            budget=at.budget,
+            stable=stable,
+            canary=canary,
+            older=older,
+            max_weight=at.canary.max_weight,
+            same=same,
+        )
+        if stable is not None and kept != stable.spec:
+            stable = replace(stable, spec=kept)
+        else:
+            canary = replace(canary, spec=grown)
+    if roles.stable is not None and stable is not None:
+        sizes[roles.stable.hash] = stable.spec
+    sizes[at.progress.current_hash] = canary.spec
+    shrunk = next_older_counts(replicas=at.spec.replicas, budget=at.budget, stable=stable, canary=canary, older=older)
     sizes.update((each.hash, count) for each, count in zip(roles.older, shrunk, strict=True))
     return sizes
 
 
 def _routed_sizes(at: Situation, sizes: dict[str, int]) -> dict[str, int]:
-    """With routing pods follow the plan, not the surge; what is no longer wanted waits for its deadline (3.5)."""
+    """With routing pods follow the plan, not the surge; what is no longer wanted waits for its deadline (3.5).
+
+    Until the data plane is seen to have moved, any of them may still get all the traffic: none goes below what that takes (N15).
+    """
     roles, progress = at.roles, at.progress
+    floors = {each.hash: min(each.replicas, at.spec.replicas) for each in roles.everyone}
     canary, stable = desired_counts(at)
     if roles.stable is not None and roles.stable is not roles.new and stable is not None:
         sizes[roles.stable.hash] = stable
@@ -83,7 +102,7 @@ def _routed_sizes(at: Situation, sizes: dict[str, int]) -> dict[str, int]:
         sizes[progress.current_hash] = canary
     for each in roles.older:
         sizes[each.hash] = each.replicas if _lingers(at, each) else 0
-    return sizes
+    return sizes if routing.settled(at) else {each: max(size, floors.get(each, 0)) for each, size in sizes.items()}
 
 
 def _keeps_aborted(at: Situation) -> bool:
@@ -126,7 +145,9 @@ def _deadline_changes(at: Situation, sizes: Sizes) -> dict[str, str | None]:
     if not at.canary.traffic_routing:
         return changes
     for each in roles.older:
-        if each.scale_down_deadline is None and sizes[each.hash] > 0 and progress.fully_promoted:
+        if each.scale_down_deadline and sizes[each.hash] == 0:
+            changes[each.hash] = None
+        elif each.scale_down_deadline is None and sizes[each.hash] > 0 and progress.fully_promoted:
             changes[each.hash] = rfc3339(at.now + _scale_down_delay(at))
     new, delay = roles.new, at.canary.abort_scale_down_delay
     waits = progress.abort and delay != 0 and _keeps_aborted(at)

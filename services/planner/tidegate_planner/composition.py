@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Awaitable
-from typing import Any
+from typing import Any, Self
 
 from tidegate import keys
 from tidegate.bus import PLANNER_REQUESTS, Bus, Envelope
@@ -22,6 +21,7 @@ from tidegate.kube.kinds import (
     Kind,
 )
 from tidegate.messages import OUTCOMES, TRAFFIC, EventsRecorded, Message, RolloutCommanded, RolloutRequested, TrafficApplied
+from tidegate.service import Reactions, Service
 from tidegate_planner.apply import Applier
 from tidegate_planner.observe import BY_OWNER, Observer, World, analyses_of, owners_of, service_names
 from tidegate_planner.requests import Requests
@@ -34,7 +34,7 @@ FEED_PATIENCE = 5.0  # seconds to wait for what was told before; NATS may be awa
 
 
 class Planner:
-    """`background` are the coroutines that must run for as long as the service does."""
+    """Holds the parts; `start` brings them to life, leaving its context ends them."""
 
     def __init__(self, settings: Settings, kube: Kube, bus: Bus) -> None:
         self._settings, self._bus, self._kube = settings, bus, kube
@@ -70,16 +70,37 @@ class Planner:
         )
         self._wire()
 
-    def background(self) -> list[Awaitable[None]]:
-        return [*(cache.run() for cache in self.caches), self._serve()]
+    async def start(self, service: Service) -> Reactions:
+        """Fill the caches, hear what was told before, then decide. Returns what the bus is to be asked for."""
+        for cache in self.caches:
+            service.spawn(cache.run(), name=str(cache.kind))
+            service.ready_when(str(cache.kind), cache.synced.is_set)
+        told = self._bus.feed(OUTCOMES, "tidegate.recorded.planner.*.*", self._hear_told)
+        self._bus.feed(TRAFFIC, "tidegate.traffic.applied.*.*", self._hear_traffic)
+        for cache in self.caches:
+            await cache.synced.wait()
+        with contextlib.suppress(TimeoutError):  # then outcomes that were told already are told again, under the same ids
+            await asyncio.wait_for(told.caught_up.wait(), FEED_PATIENCE)
+        members = self._bus.members("planner", self._worker.share_with)
+        self._worker.start(members.me, members.live)
+        service.spawn(self._resync(), name="resync")
+        await self._bus.open_ask_door((RolloutRequested, RolloutCommanded))
+        requests = Requests(kube=self._kube, bus=self._bus, replica_sets=self._replica_sets, namespace=self._settings.namespace)
+        return {PLANNER_REQUESTS: {RolloutRequested: requests.on_requested, RolloutCommanded: requests.on_commanded}}
 
-    async def close(self) -> None:
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Finish the passes under way, and tell what they found."""
         await self._worker.close()
         await self._teller.close()
 
-    @property
-    def ready(self) -> bool:
-        return all(cache.synced.is_set() for cache in self.caches)
+    async def _resync(self) -> None:
+        """Finds what no message announced; spread out, so that replicas do not look at the same moment."""
+        while True:
+            await asyncio.sleep(self._settings.resync * random.uniform(0.8, 1.2))  # noqa: S311 - nothing to hide
+            self._worker.wake_all()
 
     # --- what wakes what -----------------------------------------------------------------------------------------------
 
@@ -131,25 +152,8 @@ class Planner:
 
     def _hear_told(self, message: Message, _envelope: Envelope) -> None:
         if isinstance(message, EventsRecorded):
-            self._teller.hear(message)
-
-    # --- running -------------------------------------------------------------------------------------------------------
-
-    async def _serve(self) -> None:
-        bus = self._bus
-        told = bus.feed(OUTCOMES, "tidegate.recorded.planner.*.*", self._hear_told)
-        bus.feed(TRAFFIC, "tidegate.traffic.applied.*.*", self._hear_traffic)
-        for cache in self.caches:
-            await cache.synced.wait()
-        with contextlib.suppress(TimeoutError):  # then outcomes that were told already are told again, under the same ids
-            await asyncio.wait_for(told.caught_up.wait(), FEED_PATIENCE)
-        self._worker.start()
-        requests = Requests(kube=self._kube, bus=bus, replica_sets=self._replica_sets, namespace=self._settings.namespace)
-        bus.consume(PLANNER_REQUESTS, {RolloutRequested: requests.on_requested, RolloutCommanded: requests.on_commanded})
-        await bus.open_ask_door((RolloutRequested, RolloutCommanded))
-        while True:
-            await asyncio.sleep(self._settings.resync * random.uniform(0.8, 1.2))  # noqa: S311 - spreads replicas, hides nothing
-            self._worker.wake_all()
+            own = self._worker.owns((message.namespace, message.name))
+            self._teller.hear(message, ours=own)
 
     def _cache(self, kind: Kind, *, labels: str | None = None, namespaced: bool = True) -> Cache:
         return Cache(self._kube, kind, namespace=self._settings.namespace if namespaced else None, labels=labels)

@@ -57,10 +57,14 @@ class Teller:
         self._tasks: set[asyncio.Task[None]] = set()
         self._heard: dict[Key, tuple[str, Told]] = {}
 
-    def hear(self, message: EventsRecorded) -> None:
-        """What a planner (this one before its restart, or another) has told about a rollout."""
-        if message.service == "planner" and message.told is not None:
-            self._heard[message.namespace, message.name] = (message.uid, told_from_json(message.told))
+    def hear(self, message: EventsRecorded, *, ours: bool) -> None:
+        """What a planner has told about a rollout: this one, also before its restart, or the one whose share it is."""
+        key = (message.namespace, message.name)
+        if message.told is not None:
+            self._heard[key] = (message.uid, told_from_json(message.told))
+        news = self._news.get(key)
+        if not ours and news is not None and not news.sending:
+            del self._news[key]  # when the rollout falls to us again, what the other one told counts
 
     def tell(self, key: Key, seen: Seen) -> None:
         news = self._news.get(key)

@@ -40,31 +40,29 @@ class _Entry:
 
 
 class Worker:
-    """Runs passes until it is closed. `mine` are the live members of which this process is one."""
+    """Runs passes from `start` until it is closed, for the rollouts that fall to this member of the live ones."""
 
-    def __init__(self, *, observer: Observer, applier: Applier, teller: Teller, clock: Callable[[], float], me: str = "") -> None:
+    def __init__(self, *, observer: Observer, applier: Applier, teller: Teller, clock: Callable[[], float]) -> None:
         self._observer = observer
         self._applier = applier
         self._teller = teller
         self._clock = clock
-        self._me = me
-        self._members: frozenset[str] = frozenset({me})
+        self._me = ""
+        self._members: frozenset[str] = frozenset()
         self._entries: dict[Key, _Entry] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._started = False
 
-    def start(self) -> None:
+    def start(self, me: str, members: frozenset[str]) -> None:
         """From now on wakes lead to passes; before, the caches were not whole."""
-        self._started = True
-        for key in list(self._entries):
-            self.wake(key)
+        self._me, self._started = me, True
+        self.share_with(members)
 
     def share_with(self, members: frozenset[str]) -> None:
         """A changed set of live members: look at everything, for some of it may be ours now."""
         self._members = members
-        for key in list(self._entries):
-            self.wake(key)
+        self.wake_all()
 
     def owns(self, key: Key) -> bool:
         return len(self._members) < 2 or owner(f"{key[0]}/{key[1]}", self._members) == self._me
