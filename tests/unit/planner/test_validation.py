@@ -58,6 +58,11 @@ def test_a_pod_template_is_judged_as_kubernetes_judges_it(case):
     assert said(rollout(selector=selector, template={"metadata": metadata, "spec": pod})) == case["says"]
 
 
+@golden("references")
+def test_objects_that_are_named_must_exist_and_fit(case):
+    assert said(rollout(strategy=case["strategy"]), References(**case.get("found", {}))) == case["says"]
+
+
 def test_a_template_read_from_the_workload_is_checked_like_a_written_one():
     empty = {"metadata": {"labels": LABELS}, "spec": {"containers": []}}
     resolved = rollout(workloadRef={"kind": "Deployment", "name": "web"}, template=empty)
@@ -121,6 +126,7 @@ RICH = [
         }
     )
 ]
+REFERENCED = yaml.safe_load((GOLDEN / "validation-references.yaml").read_text())
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.dates(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=3),
@@ -148,6 +154,17 @@ def test_no_replaced_value_makes_it_raise(data, new):
     manifest = data.draw(st.sampled_from(RICH))
     mutant = replaced(manifest, data.draw(st.sampled_from(list(places(manifest)))), new)
     assert all(message("app", problem) for problem in problems(mutant))
+
+
+@given(st.data(), ANYTHING)
+def test_no_odd_object_beside_it_makes_it_raise(data, new):
+    case = data.draw(st.sampled_from([case for case in REFERENCED if case.get("found")]))
+    lookup = data.draw(st.sampled_from(sorted(case["found"])))
+    name = data.draw(st.sampled_from(sorted(case["found"][lookup])))
+    manifest = case["found"][lookup][name] or {"spec": {"selector": {}, "rules": [], "http": []}}
+    odd = replaced(manifest, data.draw(st.sampled_from(list(places(manifest))[1:])), new)
+    found = {**case["found"], lookup: {**case["found"][lookup], name: odd}}
+    assert all(str(problem) for problem in problems(rollout(strategy=case["strategy"]), References(**found)))
 
 
 @pytest.mark.parametrize("new", [None, True, -1, 0.5, "", "x", [], [None], {}, {"": None}], ids=repr)

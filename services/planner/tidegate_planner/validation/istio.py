@@ -28,7 +28,7 @@ def virtual_service_problems(canary: Json, reference: Json, manifest: Json, path
 def _complaint(canary: Json, reference: Json, kind: str, routes: list[Json]) -> str | None:
     field = "routes" if kind == "http" else f"{kind}Routes"
     asked = reference.get(field, ())
-    managed = {each.get("name") for each in canary["trafficRouting"].get("managedRoutes", ())}
+    managed = [each.get("name") for each in canary["trafficRouting"].get("managedRoutes", ())]
     own = [route for route in routes if route.get("name") not in managed] if kind == "http" else routes
     if not asked and len(own) > 1:
         where = f"spec.strategy.canary.trafficRouting.istio.virtualService.{field}"
@@ -52,10 +52,10 @@ def _matching(kind: str, asked: Any, routes: list[Json]) -> list[Json]:
 def _matches(kind: str, asked: Json, route: Json) -> bool:
     """TLS and TCP routes have no names: one port, and for TLS exactly the given hosts."""
     matches = [as_map(match) for match in as_list(route.get("match"))]
-    ports = {match.get("port", 0) for match in matches} or {0}
+    ports = [match.get("port", 0) for match in matches] or [0]
     hosts = {str(host) for match in matches for host in as_list(match.get("sniHosts"))}
     wanted = {str(host) for host in as_list(asked.get("sniHosts"))}
-    return ports == {asked.get("port", 0)} and (kind == "tcp" or hosts == wanted)
+    return all(port == asked.get("port", 0) for port in ports) and (kind == "tcp" or hosts == wanted)
 
 
 def _missing_destination(canary: Json, route: Json) -> str | None:

@@ -69,11 +69,11 @@ def _services(strategy: Json) -> Iterator[tuple[str, str]]:
 
 def _service(rollout: Json, name: str, service: Json, path: str) -> Iterator[Problem]:
     spec = rollout["spec"]
-    labels = {**_own_labels(spec.get("strategy", {}), path), **spec.get("template", {}).get("metadata", {}).get("labels", {})}
+    labels = spec.get("template", {}).get("metadata", {}).get("labels", {})
     own = _own_labels(spec.get("strategy", {}), path)
     selector = as_map(as_map(service.get("spec")).get("selector"))
-    for key, value in sorted(selector.items()):
-        if key != POD_TEMPLATE_HASH and value not in (labels.get(key), own.get(key)):
+    for key in sorted(selector, key=str):
+        if key != POD_TEMPLATE_HASH and selector[key] not in (labels.get(key), own.get(key)):
             yield invalid(path, name, f'Service "{name}" has unmatch label "{key}" in rollout')
     manager = as_map(as_map(service.get("metadata")).get("annotations")).get(MANAGED_BY)
     if manager is not None and manager != rollout.get("metadata", {}).get("name", ""):
