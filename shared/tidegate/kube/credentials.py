@@ -65,7 +65,7 @@ class BearerToken:
 
     file: Path
     _seen: tuple[int, int] | None = None
-    _headers: Headers = field(default_factory=dict)
+    _headers: Headers = field(default_factory=dict, repr=False)  # it must not get into a log
 
     def __call__(self, again: bool) -> Headers:
         try:
