@@ -36,10 +36,11 @@ def outcome_line(outcome: RolloutOutcome, *, time: str) -> str:
 
 
 def outcome_detail(outcome: RolloutOutcome) -> str:
+    """The message is the rollout's own at that moment; it says something about an outcome only where something holds or fails."""
     parts = (
         f"step {outcome.step + 1}/{outcome.steps}" if outcome.step is not None and outcome.steps else "",
         f"weight {outcome.weight}" if outcome.weight is not None else "",
-        outcome.message,
+        outcome.message if outcome.verb in BAD | {"paused"} else "",
     )
     return ", ".join(part for part in parts if part)
 

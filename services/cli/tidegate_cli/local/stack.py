@@ -58,7 +58,7 @@ def running_stack(
             settings["TIDEGATE_NAMESPACE"] = namespace
         services = parts.enter_context(Services(settings, logs=logs)) if with_services else None
         if services is not None:
-            report("services        " + ", ".join(f"{name} (pid {pid})" for name, pid in services.pids.items()))
+            report("services        " + "  ".join(f"{name} {pid}" for name, pid in services.pids.items()))
         yield Stack(control_plane=plane, nats_url=nats_url, services=services)
 
 
