@@ -1,0 +1,147 @@
+"""`make bench`: one rollout ten times, two hundred at once, on the embedded control plane with the real processes.
+
+Prints the figures and writes them, with the machine they were measured on, into docs/benchmarks.md. Speed is judged here, by
+ratios and counts, never by a time-out in a test: machines are shared and noisy.
+"""
+
+import argparse
+import asyncio
+import os
+import platform
+import statistics
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from measuring import AuditLog, Costs, Write
+from scenarios import Fleet
+
+from tidegate.bus.server import LocalNats
+from tidegate.kube.client import Kube
+from tidegate.kube.credentials import load
+from tidegate_cli.local.services import Services
+from tidegate_cli.local.stack import install_crds
+from tidegate_embedded import ControlPlane, Options
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+SETTLE = 3.0  # seconds for Events and outcomes to drain before CPU is read
+
+
+@dataclass(kw_only=True)
+class Figures:
+    """One scenario, `rollouts` of them in each of `rounds`."""
+
+    title: str
+    rollouts: int
+    seconds: list[float]
+    wall: float
+    writes: Counter[Write] = field(default_factory=Counter)
+    cpu: Mapping[str, float] = field(default_factory=dict)
+    rss: Mapping[str, float] = field(default_factory=dict)
+
+    def per_rollout(self, *, events: bool) -> float:
+        return sum(count for write, count in self.writes.items() if write.is_event == events) / self.rollouts
+
+
+async def measured(title: str, fleet: Fleet, names: list[str], rounds: int, audit: AuditLog, pids: Mapping[str, int]) -> Figures:
+    await asyncio.sleep(SETTLE)
+    audit.skip()
+    costs = Costs(pids)
+    seconds: list[float] = []
+    walls: list[float] = []
+    for number in range(rounds):
+        taken = await fleet.change(names, f"demo:v{number + 1}")
+        seconds += taken
+        walls.append(max(taken))
+    await asyncio.sleep(SETTLE)
+    return Figures(
+        title=title,
+        rollouts=len(names) * rounds,
+        seconds=seconds,
+        wall=statistics.median(walls),
+        writes=audit.writes(),
+        cpu=costs.cpu(),
+        rss=costs.rss(),
+    )
+
+
+async def run(plane: ControlPlane, pids: Mapping[str, int], *, alone: int, together: int) -> list[Figures]:
+    audit = AuditLog(plane.audit_log)
+    found = []
+    async with Kube(load(plane.kubeconfig), user_agent="tidegate-bench", connections=200) as kube:
+        async with Fleet(kube, "bench-alone") as fleet:
+            await fleet.create(["app"], replicas=5)
+            await fleet.change(["app"], "demo:warm")
+            found.append(await measured("(a) one rollout, 5 replicas", fleet, ["app"], alone, audit, pids))
+        async with Fleet(kube, "bench-together") as fleet:
+            names = [f"app-{number:03}" for number in range(together)]
+            await fleet.create(names, replicas=2)
+            found.append(await measured(f"(b) {together} rollouts at once, 2 replicas", fleet, names, 1, audit, pids))
+    return found
+
+
+def report(figures: list[Figures]) -> str:
+    lines = [
+        "| scenario | wall | p50 | p99 | API writes per rollout | Events per rollout | CPU ms per rollout | RSS of the services |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [_row(each) for each in figures]
+    for each in figures:
+        lines += ["", f"{each.title}: writes per rollout by who and what", "", "| user agent | verb | resource | per rollout |", "|---|---|---|---|"]
+        for write, count in sorted(each.writes.items(), key=lambda item: -item[1]):
+            refused = " (refused)" if write.refused else ""
+            lines.append(f"| {write.agent} | {write.verb} | {write.resource}{refused} | {count / each.rollouts:.2f} |")
+        lines += ["", "| process | CPU ms per rollout | RSS MB |", "|---|---|---|"]
+        lines += [f"| {name} | {each.cpu[name] / each.rollouts:.1f} | {each.rss[name]:.0f} |" for name in each.cpu]
+    return "\n".join(lines)
+
+
+def _row(each: Figures) -> str:
+    ordered = sorted(each.seconds)
+    p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
+    services = sum(size for name, size in each.rss.items() if name != "nats")
+    return (
+        f"| {each.title} | {each.wall:.2f} s | {statistics.median(ordered):.2f} s | {p99:.2f} s | {each.per_rollout(events=False):.1f} "
+        f"| {each.per_rollout(events=True):.1f} | {sum(each.cpu.values()) / each.rollouts:.1f} | {services:.0f} MB |"
+    )
+
+
+def machine() -> str:
+    model = next(line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line)
+    when = datetime.now(UTC).date()  # noqa: TID251 - a report says when
+    load = os.getloadavg()[0]
+    return f"Measured {when} on {os.cpu_count()} cores of {model}, {platform.python_implementation()} {platform.python_version()}, load {load:.1f}."
+
+
+def store(text: str) -> None:
+    before = DOCUMENT.read_text() if DOCUMENT.exists() else f"# Benchmarks\n\n{BEGIN}\n{END}\n"
+    head, _, rest = before.partition(BEGIN)
+    DOCUMENT.write_text(f"{head}{BEGIN}\n\n{text}\n\n{END}{rest.partition(END)[2]}")
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--alone", type=int, default=10, help="rounds of the single rollout")
+    options.add_argument("--together", type=int, default=200, help="rollouts changed at once")
+    options.add_argument("--dry", action="store_true", help="do not touch docs/benchmarks.md")
+    options.add_argument("--logs", action="store_true", help="print the logs of the services")
+    given = options.parse_args()
+    with ControlPlane(Options(nodes=4)) as plane, LocalNats() as nats, tempfile.TemporaryDirectory(prefix="tidegate-bench-") as logs:
+        asyncio.run(install_crds(plane.kubeconfig))
+        environment = {**os.environ, "KUBECONFIG": str(plane.kubeconfig), "NATS_URL": nats.url, "TIDEGATE_LOG_LEVEL": "warning"}
+        with Services(environment, logs=Path(logs)) as services:
+            pids = {**services.pids, "nats": nats.pid}
+            text = report(asyncio.run(run(plane, pids, alone=given.alone, together=given.together)))
+            if given.logs:
+                print(*(path.read_text() for path in Path(logs).glob("*.log")))
+    print(f"\n{machine()}\n\n{text}")
+    if not given.dry:
+        store(f"{machine()}\n\n{text}")
+
+
+if __name__ == "__main__":
+    main()
