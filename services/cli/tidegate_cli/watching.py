@@ -113,8 +113,13 @@ async def show_status(connection: Connection, name: str, *, watch: bool, seconds
             async with asyncio.timeout(seconds or None):
                 return await _watched_status(place, name)
         except TimeoutError:
-            terminal.complain("Rollout status watch exceeded timeout")
-            return 1
+            return timed_out()
+
+
+def timed_out() -> int:
+    """Out of time, or interrupted: scripts of the peer's users look for this text."""
+    terminal.complain("Rollout status watch exceeded timeout")
+    return 1
 
 
 async def _watched_status(place: Place, name: str) -> int:

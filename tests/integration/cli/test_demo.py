@@ -44,9 +44,6 @@ def words_after(text: str, heading: str) -> list[str]:
     return [line.split()[2] for line in text.partition(heading)[2].splitlines() if line.startswith("  revision 2")]
 
 
-STEPS_LEFT = ["resumed", *["step-completed"] * 2, "paused"]
-
-
 def test_promoted_it_goes_from_blue_to_yellow(environment: dict[str, str]) -> None:
     done = subprocess.run([*COMMAND, "--yes"], env=environment, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout

@@ -1,12 +1,11 @@
 """`request`, `events`: by way of the bus."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tidegate_cli.commands.watch import AsOutput, seconds
+from tidegate_cli.commands.watch import AsOutput, run, seconds
 from tidegate_cli.connection import Connection, with_connection
 
 PANEL = "Ask and hear (on the bus)"
@@ -44,7 +43,7 @@ def request(
 
     terminal.quiet_logs()
     message = sending.requested_change(connection, name, images=parsed_images(image or ()), file=file, patch=patch)
-    code = asyncio.run(sending.request(message, requested_by=requested_by, wait=wait, seconds=timeout, output=output))
+    code = run(sending.request(message, requested_by=requested_by, wait=wait, seconds=timeout, output=output))
     raise typer.Exit(code)
 
 
@@ -61,4 +60,4 @@ def events(
     from tidegate_cli import sending, terminal
 
     terminal.quiet_logs()
-    asyncio.run(sending.events(connection, name, follow=follow, everywhere=everywhere, output=output))
+    run(sending.events(connection, name, follow=follow, everywhere=everywhere, output=output))

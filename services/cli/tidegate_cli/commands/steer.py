@@ -1,11 +1,10 @@
 """`promote`, `abort`, `retry`, `pause`, `restart`, `undo`, `set image`, `terminate`: straight to Kubernetes, no bus needed."""
 
-import asyncio
 from typing import Annotated
 
 import typer
 
-from tidegate_cli.commands.watch import Name, seconds
+from tidegate_cli.commands.watch import Name, run, seconds
 from tidegate_cli.connection import Connection, with_connection
 
 PANEL = "Steer"
@@ -31,7 +30,7 @@ def promote(
     """Go past a pause, or past the step that is running."""
     from tidegate_cli import steering
 
-    asyncio.run(steering.promote(connection, name, full=full))
+    run(steering.promote(connection, name, full=full))
 
 
 @with_connection
@@ -39,7 +38,7 @@ def abort(*, connection: Connection, name: Name) -> None:
     """Give up an update: all traffic and pods go back to the stable revision."""
     from tidegate_cli import steering
 
-    asyncio.run(steering.abort(connection, name))
+    run(steering.abort(connection, name))
 
 
 @with_connection
@@ -55,7 +54,7 @@ def retry(
     from tidegate_cli import steering
 
     kind, name = _kind_and_name(words, known=("rollout", "ro", "experiment", "exp"))
-    asyncio.run(steering.retry(connection, kind, name))
+    run(steering.retry(connection, kind, name))
 
 
 @with_connection
@@ -63,7 +62,7 @@ def pause(*, connection: Connection, name: Name) -> None:
     """Hold an update where it is; `promote` lets it go on."""
     from tidegate_cli import steering
 
-    asyncio.run(steering.pause(connection, name))
+    run(steering.pause(connection, name))
 
 
 @with_connection
@@ -79,7 +78,7 @@ def restart(
     """Replace all pods, a few at a time, without a new revision."""
     from tidegate_cli import steering
 
-    asyncio.run(steering.restart(connection, name, after=after))
+    run(steering.restart(connection, name, after=after))
 
 
 @with_connection
@@ -92,7 +91,7 @@ def undo(
     """Go back to the pod template of an earlier revision, as a new update."""
     from tidegate_cli import steering
 
-    asyncio.run(steering.undo(connection, name, to_revision=to_revision))
+    run(steering.undo(connection, name, to_revision=to_revision))
 
 
 @with_connection
@@ -108,7 +107,7 @@ def set_image(
     from tidegate import verbs
     from tidegate_cli import steering
 
-    asyncio.run(steering.set_image(connection, name, verbs.parsed_images(images)))
+    run(steering.set_image(connection, name, verbs.parsed_images(images)))
 
 
 @with_connection
@@ -123,7 +122,7 @@ def terminate(
 
     if kind not in steering.RUNS:
         raise typer.BadParameter(f"{kind!r}; it must be one of {', '.join(steering.RUNS)}")
-    asyncio.run(steering.terminate(connection, kind, name))
+    run(steering.terminate(connection, kind, name))
 
 
 def _kind_and_name(words: list[str], *, known: tuple[str, ...]) -> tuple[str, str]:

@@ -1,7 +1,8 @@
 """`get`, `list`, `status`."""
 
 import asyncio
-from typing import Annotated
+from collections.abc import Coroutine
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -9,10 +10,19 @@ from tidegate_cli.connection import Connection, with_connection
 from tidegate_cli.terminal import Output
 
 PANEL = "See"
+T = TypeVar("T")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the rollout.", show_default=False)]
 AsOutput = Annotated[Output | None, typer.Option("--output", "-o", help="json for machines; wide shows more.", show_default=False)]
 Watch = Annotated[bool, typer.Option("--watch", "-w", help="Keep showing it as it changes.")]
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Ctrl-C ends a command the way it ends any other program: quietly, with 130."""
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
 
 
 def seconds(text: str | float) -> float:
@@ -52,7 +62,7 @@ def rollout(
     """Show a rollout: its phase, step, weight, revisions, ReplicaSets, pods and analysis runs."""
     from tidegate_cli.watching import show_rollout
 
-    asyncio.run(show_rollout(connection, name, watch=watch, output=output, seconds=timeout))
+    run(show_rollout(connection, name, watch=watch, output=output, seconds=timeout))
 
 
 @with_connection
@@ -70,7 +80,7 @@ def rollouts(
         raise typer.BadParameter(f"{kind!r}; it must be rollouts (or use --name for one of them)")
     from tidegate_cli.watching import show_rollouts
 
-    asyncio.run(show_rollouts(connection, everywhere=everywhere, name=name, watch=watch, output=output))
+    run(show_rollouts(connection, everywhere=everywhere, name=name, watch=watch, output=output))
 
 
 @with_connection
@@ -87,6 +97,10 @@ def status(
     ] = 0.0,
 ) -> None:
     """Wait for the end of an update: exit code 0 when Healthy, 1 when Degraded or out of time."""
-    from tidegate_cli.watching import show_status
+    from tidegate_cli.watching import show_status, timed_out
 
-    raise typer.Exit(asyncio.run(show_status(connection, name, watch=watch, seconds=timeout)))
+    try:
+        code = asyncio.run(show_status(connection, name, watch=watch, seconds=timeout))
+    except KeyboardInterrupt:
+        code = timed_out()
+    raise typer.Exit(code)
