@@ -70,7 +70,7 @@ def counted(result: Mapping[str, Any], phase: str) -> Json:
         after["count"] = after.get("count", 0) + 1
     after["consecutiveError"] = after.get("consecutiveError", 0) + 1 if phase == "Error" else 0
     after["consecutiveSuccess"] = after.get("consecutiveSuccess", 0) + 1 if phase == "Successful" else 0
-    return after
+    return {field: value for field, value in after.items() if value != 0}  # the peer leaves counters of zero out
 
 
 def with_measurement(result: Mapping[str, Any], measurement: Mapping[str, Any], *, kept: int) -> Json:
@@ -157,11 +157,10 @@ def assessed_status(run: Mapping[str, Any], *, now: datetime) -> Json:
         "metricResults": results,
         "startedAt": status.get("startedAt") or metrics.timestamp(now),
         "runSummary": _summary(spec, results, lambda name: name not in dry),
+        "dryRunSummary": _summary(spec, results, lambda name: name in dry),
     }
     if verdict.message:
         after["message"] = verdict.message
-    if dry:
-        after["dryRunSummary"] = _summary(spec, results, lambda name: name in dry)
     if verdict.phase in TERMINAL:
         after["completedAt"] = metrics.timestamp(now)
     return after
@@ -230,5 +229,6 @@ def _reason(metric: Metric, result: Mapping[str, Any]) -> str:
 
 def _summary(spec: Mapping[str, Any], results: list[Json], chosen: Any) -> Json:
     phases = [result["phase"] for result in results if chosen(result["name"])]
-    summary: Json = {"count": sum(1 for metric in spec["metrics"] if chosen(metric["name"]))}
-    return summary | {counter: count for phase, counter in _COUNTER.items() if (count := phases.count(phase))}
+    counts = {"count": sum(1 for metric in spec["metrics"] if chosen(metric["name"]))}
+    counts |= {counter: phases.count(phase) for phase, counter in _COUNTER.items()}
+    return {counter: count for counter, count in counts.items() if count}

@@ -68,10 +68,10 @@ def test_a_condition_guarded_against_no_data_is_no_error() -> None:
 @pytest.mark.parametrize(
     ("phase", "expected"),
     [
-        ("Successful", {"successful": 1, "count": 1, "consecutiveError": 0, "consecutiveSuccess": 5}),
-        ("Failed", {"failed": 1, "count": 1, "consecutiveError": 0, "consecutiveSuccess": 0}),
-        ("Inconclusive", {"inconclusive": 1, "count": 1, "consecutiveError": 0, "consecutiveSuccess": 0}),
-        ("Error", {"error": 1, "consecutiveError": 3, "consecutiveSuccess": 0}),
+        ("Successful", {"successful": 1, "count": 1, "consecutiveSuccess": 5}),
+        ("Failed", {"failed": 1, "count": 1}),
+        ("Inconclusive", {"inconclusive": 1, "count": 1}),
+        ("Error", {"error": 1, "consecutiveError": 3}),
     ],
 )
 def test_an_error_is_a_lost_measurement_and_does_not_count(phase: str, expected: dict[str, int]) -> None:

@@ -21,10 +21,10 @@ from tidegate_analyzer.expression.budget import Budget, Meter
 from tidegate_analyzer.expression.errors import ExpressionError, OverBudget
 from tidegate_analyzer.expression.evaluator import Evaluation
 from tidegate_analyzer.expression.natures import nature_of
-from tidegate_analyzer.expression.printing import json_text, printed
+from tidegate_analyzer.expression.printing import compact_json_text, json_text, printed
 from tidegate_analyzer.expression.values import metric_value, type_name
 
-__all__ = ["Budget", "ExpressionError", "OverBudget", "Program", "answer", "compile", "condition", "text_of"]
+__all__ = ["Budget", "ExpressionError", "OverBudget", "Program", "answer", "compile", "condition", "json_of", "text_of"]
 
 _DEFAULT_BUDGET = Budget()
 
@@ -74,6 +74,11 @@ def condition(text: str | Program, result: Any, *, now: datetime | None = None) 
 def text_of(value: Any, *, budget: Budget = _DEFAULT_BUDGET) -> str:
     """A value as Go prints it with `%v`; some providers store their measurements so."""
     return printed(value, Meter(budget))
+
+
+def json_of(value: Any, *, budget: Budget = _DEFAULT_BUDGET) -> str:
+    """A value as Go's json.Marshal writes it: sorted keys, no white space, `<`, `>` and `&` escaped."""
+    return compact_json_text(metric_value(value), Meter(budget))
 
 
 def answer(expression: str, result: str, *, now: datetime | None = None) -> dict[str, Any]:
