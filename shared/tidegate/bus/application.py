@@ -70,6 +70,9 @@ class BusBroker(NatsBroker):
         await self.connect()
         if self._bus is not None and not self.running:
             self.consumptions = [self._bus.consume(consumer, handlers) for consumer, handlers in self._consumes.items()]
+            for consumer in self._consumes:
+                if consumer.answers:
+                    await self._bus.open_ask_door(consumer.messages)
         self.running = True
 
     async def stop(

@@ -26,7 +26,7 @@ from tidegate.bus.connection import connect
 from tidegate.bus.consumer import Consumption, Handlers, refusal
 from tidegate.bus.deadletter import Letter
 from tidegate.bus.envelope import REPLY_HEADER, Envelope, decoded, encoded, inbox_or_none
-from tidegate.bus.feed import Feed, Heard
+from tidegate.bus.feed import Beginning, Feed, Heard
 from tidegate.bus.members import Members
 from tidegate.bus.pull import SETTLE
 from tidegate.config import Settings
@@ -217,9 +217,9 @@ class Bus:
         """Handle the messages of a durable consumer from now on; the work is shared with the other replicas."""
         return self._start(Consumption(self, declaration, handlers))
 
-    def feed(self, stream: str, subject: str, heard: Heard, *, last_per_subject: bool = True) -> Feed:
-        """Hear every message of a subject filter in this replica, beginning with the last one per subject (or with new ones)."""
-        return self._start(Feed(self, stream=stream, subject=subject, heard=heard, last_per_subject=last_per_subject))
+    def feed(self, stream: str, subject: str, heard: Heard, *, beginning: Beginning = "last") -> Feed:
+        """Hear every message of a subject filter in this replica, beginning with the last one per subject, with all, or with new ones."""
+        return self._start(Feed(self, stream=stream, subject=subject, heard=heard, beginning=beginning))
 
     def members(self, group: str, changed: Callable[[frozenset[str]], None] | None = None) -> Members:
         """Join a group of live processes; `.live` holds their ids, `.me` is always among them."""

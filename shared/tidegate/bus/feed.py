@@ -1,12 +1,12 @@
 """Hearing everything in every replica: for wake-ups, caches and the console. No acknowledgement, no share, no promise but this:
 
-after the last value per subject at the start come all later messages in order; after a gap (reconnect, stream or consumer
-deleted) the last values come again. So a callback must bear repeats, and nothing is missed for good.
+after the stored messages it begins with come all later ones in order; after a gap (reconnect, stream or consumer
+deleted) it begins again. So a callback must bear repeats, and nothing is missed for good.
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 from nats.aio.msg import Msg
@@ -25,17 +25,25 @@ FORGET_AFTER = 30.0  # seconds after which the server drops the consumer of a re
 log = structlog.get_logger(__name__)
 
 Heard = Callable[[Message, Envelope], None]
+Beginning = Literal["last", "all", "new"]
+"""With the last stored message per subject, with all that are stored, or with those to come."""
+
+_POLICIES: Mapping[Beginning, api.DeliverPolicy] = {
+    "last": api.DeliverPolicy.LAST_PER_SUBJECT,
+    "all": api.DeliverPolicy.ALL,
+    "new": api.DeliverPolicy.NEW,
+}
 
 
 class Feed:
     """Made by `Bus.feed`. `caught_up` is set once all values that were stored at the start have been heard."""
 
-    def __init__(self, bus: "Bus", *, stream: str, subject: str, heard: Heard, last_per_subject: bool = True) -> None:
+    def __init__(self, bus: "Bus", *, stream: str, subject: str, heard: Heard, beginning: Beginning = "last") -> None:
         self._bus = bus
         self._stream = stream
         self._subject = subject
         self._heard = heard
-        self._policy = api.DeliverPolicy.LAST_PER_SUBJECT if last_per_subject else api.DeliverPolicy.NEW
+        self._policy = _POLICIES[beginning]
         self._next = 1  # consumer sequence; a jump means that something was lost on the way
         self.caught_up = asyncio.Event()
         self._pull = Pull(bus.client, stream=stream, ensure=self._ensure, deliver=self._take, anew_on_reconnect=True)

@@ -8,13 +8,14 @@ Settings that belong to the operator are left as found: replicas, placement, sto
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, get_args
 
 import structlog
 from nats.js import JetStreamContext, api
-from nats.js.errors import APIError, BadRequestError, NotFoundError
+from nats.js.errors import APIError, BadRequestError, NotFoundError, ServerError
 
 from tidegate.bus.subjects import MAX_BODY, wildcard
 from tidegate.messages import (
@@ -46,7 +47,7 @@ ACK_WAIT = 30.0
 MAX_ACK_PENDING = 1000
 HEADER_ROOM = 16 * 1024  # max_msg_size counts headers and body
 
-_NAME_IN_USE, _SUBJECTS_OVERLAP = 10058, 10065
+_NAME_IN_USE = 10058
 log = structlog.get_logger(__name__)
 
 
@@ -70,7 +71,8 @@ class Consumer:
     """A durable pull consumer, shared by the replicas of one service.
 
     `coalesce`: of several waiting messages of one key only the newest is handled. `replay`: how far back, in seconds, a
-    consumer that had to be made anew starts; None means from the beginning (work queues, last values).
+    consumer that had to be made anew starts; None means from the beginning (work queues, last values). `answers`: its service
+    also serves the request/reply door for these messages.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Consumer:
     messages: tuple[type[Message], ...]
     description: str
     coalesce: bool = False
+    answers: bool = False
     replay: float | None = None
     concurrency: int = 256
     ack_wait: float = ACK_WAIT
@@ -141,6 +144,7 @@ PLANNER_REQUESTS = Consumer(
     service="planner",
     stream=REQUESTS,
     messages=(RolloutRequested, RolloutCommanded),
+    answers=True,
     description="changes and commands, carried out on the Rollout",
 )
 SHIFTER_REQUESTS = Consumer(
@@ -217,10 +221,8 @@ async def _migrate_stream(js: JetStreamContext, stream: Stream, wanted: dict[str
 
 
 async def _delete_stream(js: JetStreamContext, name: str) -> None:
-    try:
+    with suppress(NotFoundError):  # another service was faster
         await js.delete_stream(name)
-    except NotFoundError:
-        return  # another service was faster
 
 
 def _stream_settings(stream: Stream) -> dict[str, Any]:
@@ -243,17 +245,27 @@ async def ensure_consumer(js: JetStreamContext, consumer: Consumer) -> None:
     try:
         found = (await js.consumer_info(consumer.stream, consumer.name)).config
     except NotFoundError:
-        await js.add_consumer(consumer.stream, api.ConsumerConfig(**wanted, **_start(consumer)))
+        await _create_consumer(js, consumer, wanted)
         return
     changes = {name: value for name, value in wanted.items() if getattr(found, name) != value}
     if not changes:
         return
     try:
         await js.add_consumer(consumer.stream, found.evolve(**changes))
-    except BadRequestError as error:
-        await js.delete_consumer(consumer.stream, consumer.name)
-        await js.add_consumer(consumer.stream, api.ConsumerConfig(**wanted, **_start(consumer)))
+        log.info("bus.consumer_migrated", consumer=consumer.name, settings=sorted(changes))
+    except (BadRequestError, ServerError) as error:
+        with suppress(NotFoundError):  # another replica was faster
+            await js.delete_consumer(consumer.stream, consumer.name)
+        await _create_consumer(js, consumer, wanted)
         log.info("bus.consumer_made_anew", consumer=consumer.name, settings=sorted(changes), reason=error.description)
+
+
+async def _create_consumer(js: JetStreamContext, consumer: Consumer, wanted: dict[str, Any]) -> None:
+    try:
+        await js.add_consumer(consumer.stream, api.ConsumerConfig(**wanted, **_start(consumer)))
+    except (BadRequestError, ServerError):
+        # Another replica was faster, with a start time some milliseconds before ours: any is good. Else this raises again.
+        await js.consumer_info(consumer.stream, consumer.name)
 
 
 def _consumer_settings(consumer: Consumer) -> dict[str, Any]:

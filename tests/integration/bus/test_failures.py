@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from tidegate.bus import PLANNER_REQUESTS, SHIFTER_REQUESTS, consumer
+from tidegate.bus import PLANNER_REQUESTS, SHIFTER_REQUESTS, Bus, consumer
 from tidegate.bus.envelope import REPLY_HEADER
 from tidegate.bus.topology import DEAD
+from tidegate.config import Settings
 from tidegate.errors import GiveUp, Retry
 from tidegate.messages import REQUESTS, TRAFFIC, RequestAnswered, RolloutCommanded, TrafficRequested
 
@@ -149,8 +150,6 @@ async def test_a_message_that_was_handed_out_often_and_never_finished_is_dead_be
     async def never(message, envelope):
         handled.append(message)
 
-    from tidegate.bus import Bus
-    from tidegate.config import Settings
 
     async with Bus.connect(Settings(nats_url=bus.client.servers[0].geturl()), service="test") as again:
         again.consume(PLANNER_REQUESTS, {RolloutCommanded: never})
@@ -240,8 +239,6 @@ async def test_an_answer_is_sent_to_inboxes_only(bus, name, letters, subject):
 
 
 async def test_stopping_lets_a_running_handler_finish_and_gives_the_rest_back(bus, settings, name, until):
-    from tidegate.bus import Bus
-
     started, finished = asyncio.Event(), []
 
     async def work(message, envelope):
@@ -265,8 +262,6 @@ async def test_stopping_lets_a_running_handler_finish_and_gives_the_rest_back(bu
 
 
 async def test_a_handler_that_does_not_end_in_time_is_cut_off_and_its_message_comes_again(bus, settings, name, until):
-    from tidegate.bus import Bus
-
     started, left = asyncio.Event(), []
 
     async def hang(message, envelope):

@@ -17,6 +17,10 @@ from tidegate.messages import REQUESTS, TRAFFIC, RolloutCommanded, TrafficApplie
 pytestmark = pytest.mark.integration
 
 
+def ignore(message, envelope):
+    """Hear and forget."""
+
+
 @pytest.fixture
 def nats():
     with LocalNats() as server:
@@ -98,7 +102,7 @@ async def test_a_feed_hears_the_last_values_first_then_all_later_ones(bus, until
     heard = []
     await bus.publish(applied("1"))
     await bus.publish(applied("2"))
-    feed = bus.feed(TRAFFIC, "tidegate.traffic.applied.>", lambda message, envelope: heard.append(message.digest))
+    feed = bus.feed(TRAFFIC, "tidegate.traffic.applied.>", lambda message, _: heard.append(message.digest))
     await asyncio.wait_for(feed.caught_up.wait(), 30)
     assert heard == ["2"]
     await bus.publish(applied("3"))
@@ -106,7 +110,7 @@ async def test_a_feed_hears_the_last_values_first_then_all_later_ones(bus, until
 
 
 async def test_a_feed_of_an_empty_stream_has_caught_up_at_once(bus):
-    feed = bus.feed(TRAFFIC, "tidegate.traffic.applied.>", lambda message, envelope: None)
+    feed = bus.feed(TRAFFIC, "tidegate.traffic.applied.>", ignore)
     await asyncio.wait_for(feed.caught_up.wait(), 30)
 
 
@@ -114,7 +118,7 @@ async def test_every_replica_hears_a_feed(bus, settings, until):
     heard = []
     async with Bus.connect(settings, service="other") as other:
         for each in (bus, other):
-            feed = each.feed(TRAFFIC, "tidegate.traffic.>", lambda message, envelope, each=each: heard.append(each.service))
+            feed = each.feed(TRAFFIC, "tidegate.traffic.>", lambda _, __, each=each: heard.append(each.service))
             await feed.caught_up.wait()
         await bus.publish(TrafficRequested(namespace="bus", name="web", uid="u", fence=1, digest="d"))
         await until(lambda: sorted(heard) == ["other", "test"])
@@ -123,7 +127,7 @@ async def test_every_replica_hears_a_feed(bus, settings, until):
 @pytest.mark.parametrize("fault", [delete_all_streams, restart_server, restart_server_empty])
 async def test_a_feed_goes_on_after(bus, nats, until, fault):
     heard = []
-    feed = bus.feed(TRAFFIC, "tidegate.traffic.>", lambda message, envelope: heard.append(message.digest))
+    feed = bus.feed(TRAFFIC, "tidegate.traffic.>", lambda message, _: heard.append(message.digest))
     await feed.caught_up.wait()
     await fault(bus, nats)
     async with asyncio.timeout(60):
@@ -181,7 +185,7 @@ async def test_wrong_credentials_are_waited_out_and_not_a_crash():
 async def test_draining_while_the_server_is_away_ends_soon(nats, until):
     async with Bus.connect(Settings(nats_url=nats.url), service="test") as bus:
         bus.consume(SHIFTER_REQUESTS, {})
-        bus.feed(TRAFFIC, "tidegate.traffic.>", lambda message, envelope: None)
+        bus.feed(TRAFFIC, "tidegate.traffic.>", ignore)
         bus.members("test")
         nats.kill()
         await until(lambda: not bus.connected)
@@ -191,7 +195,7 @@ async def test_draining_while_the_server_is_away_ends_soon(nats, until):
 
 async def test_draining_with_everything_running_ends_at_once(bus):
     bus.consume(SHIFTER_REQUESTS, {})
-    await bus.feed(TRAFFIC, "tidegate.traffic.>", lambda message, envelope: None).caught_up.wait()
+    await bus.feed(TRAFFIC, "tidegate.traffic.>", ignore).caught_up.wait()
     bus.members("test")
     started = asyncio.get_running_loop().time()
     await bus.drain()
