@@ -76,7 +76,7 @@ async def request(message: RolloutRequested, *, requested_by: str | None, wait: 
 
 
 async def events(connection: Connection, name: str | None, *, follow: bool, everywhere: bool, output: Output | None) -> None:
-    """The newest stored outcome of each kind, oldest first, and with `follow` every later one."""
+    """All stored outcomes, oldest first (the stream keeps 30 days), and with `follow` every later one."""
     namespace = None if everywhere else connection.namespace or _namespace_of_context(connection)
     async with bus() as link, hearing(link, namespace, name, stored=True, end=not follow) as outcomes:
         async for outcome, envelope in outcomes:
@@ -96,12 +96,14 @@ async def hearing(
     `end` stops after the stored ones.
     """
     queue: asyncio.Queue[Heard | None] = asyncio.Queue()
+    ids: set[str] = set()  # a feed that has missed something begins again
 
     def heard(message: Message, envelope: Envelope) -> None:
-        if isinstance(message, RolloutOutcome) and _is_about(message, namespace, name):
+        if isinstance(message, RolloutOutcome) and _is_about(message, namespace, name) and envelope.id not in ids:
+            ids.add(envelope.id)
             queue.put_nowait((message, envelope))
 
-    feed = link.feed(OUTCOMES, "tidegate.rollout.>", heard, last_per_subject=stored)
+    feed = link.feed(OUTCOMES, "tidegate.rollout.>", heard, beginning="all" if stored else "new")
     await feed.caught_up.wait()
     if end:
         queue.put_nowait(None)

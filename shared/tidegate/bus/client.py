@@ -218,7 +218,7 @@ class Bus:
         return self._start(Consumption(self, declaration, handlers))
 
     def feed(self, stream: str, subject: str, heard: Heard, *, beginning: Beginning = "last") -> Feed:
-        """Hear every message of a subject filter in this replica, beginning with the last one per subject, with all, or with new ones."""
+        """Hear every message of a subject filter in this replica; see `Beginning` for the first one."""
         return self._start(Feed(self, stream=stream, subject=subject, heard=heard, beginning=beginning))
 
     def members(self, group: str, changed: Callable[[frozenset[str]], None] | None = None) -> Members:

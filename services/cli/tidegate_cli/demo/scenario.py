@@ -55,7 +55,7 @@ class Scenario:
     async def play(self) -> None:
         rollout = yaml.safe_load(self.manifest.read_text())
         name = rollout["metadata"]["name"]
-        feed = self.bus.feed(OUTCOMES, "tidegate.rollout.>", lambda message, _: self._hear(message, name), last_per_subject=False)
+        feed = self.bus.feed(OUTCOMES, "tidegate.rollout.>", lambda message, _: self._hear(message, name), beginning="new")
         await feed.caught_up.wait()
         self.screen.say(f"\napplying {self.manifest.name}, unchanged")
         await self._apply(rollout)
