@@ -3,6 +3,7 @@
 import asyncio
 import os
 import secrets
+import shlex
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +27,7 @@ from tidegate_cli.local.stack import running_stack
 
 MANIFEST = Path("deploy/examples/seed-rollout.yaml")
 CONNECT_SECONDS = 30.0
+DEFAULT = "default"
 
 __all__ = ["Answer", "play"]
 
@@ -66,53 +68,48 @@ def seed_manifest(start: Path = Path(__file__)) -> Path:
 
 @contextmanager
 def _fleeting(choice: Choice, shown: Screen) -> Iterator[Ground]:
+    namespace = _namespace_for(choice)
     with ExitStack() as parts:
         logs = Path(tempfile.mkdtemp(prefix="tidegate-demo-"))
         parts.callback(shutil.rmtree, logs, ignore_errors=True)
-        namespace = _namespace_for(choice)
-        stack = parts.enter_context(
-            running_stack(choice=choice, logs=logs, report=shown.say, with_services=True, namespace=namespace)
-        )
+        only = namespace if namespace != DEFAULT else None
+        stack = parts.enter_context(running_stack(choice=choice, logs=logs, report=shown.say, with_services=True, namespace=only))
         kubeconfig = stack.control_plane.kubeconfig
-        if not stack.control_plane.ours:
-            parts.enter_context(_own_namespace(kubeconfig, namespace))
+        if namespace != DEFAULT:
+            asyncio.run(_create_namespace(kubeconfig, namespace))
+            parts.callback(lambda: asyncio.run(_delete_namespace(kubeconfig, namespace)))
+            shown.say(f"namespace       {namespace}; it is deleted in the end, the CRDs stay")
         yield Ground(kubeconfig=kubeconfig, nats_url=stack.nats_url, namespace=namespace, check=stack.check)
 
 
 @contextmanager
 def _kept(choice: Choice) -> Iterator[Ground]:
     """Runs on after us if the scenario succeeds; a failed one is ended."""
-    file = state_file()
-    running = up(choice=choice, with_services=True, file=file)
-    settings = running.settings
+    namespace, file = _namespace_for(choice), state_file()
+    settings = up(choice=choice, with_services=True, file=file).settings
+    kubeconfig = Path(settings["KUBECONFIG"])
     try:
-        yield Ground(
-            kubeconfig=Path(settings["KUBECONFIG"]), nats_url=settings["NATS_URL"], namespace="default", check=lambda: None
-        )
+        if namespace != DEFAULT:
+            asyncio.run(_create_namespace(kubeconfig, namespace))
+        yield Ground(kubeconfig=kubeconfig, nats_url=settings["NATS_URL"], namespace=namespace, check=lambda: None)
     except BaseException:
         down(file)
         raise
 
 
 def _namespace_for(choice: Choice) -> str:
-    """A cluster that is not ours gets a namespace of its own, which goes away again."""
-    return f"tidegate-demo-{secrets.token_hex(3)}" if chosen(choice, os.environ) is Choice.CURRENT else "default"
+    """In a cluster that is not ours, the demonstration keeps to a namespace of its own."""
+    return f"tidegate-demo-{secrets.token_hex(3)}" if chosen(choice, os.environ) is Choice.CURRENT else DEFAULT
 
 
-@contextmanager
-def _own_namespace(kubeconfig: Path, name: str) -> Iterator[None]:
-    async def change(create: bool) -> None:
-        async with Kube(load(kubeconfig), user_agent="tidegate-cli/0") as kube:
-            if create:
-                await kube.create(NAMESPACE, {"metadata": {"name": name}})
-            else:
-                await kube.delete(NAMESPACE, None, name)
+async def _create_namespace(kubeconfig: Path, name: str) -> None:
+    async with Kube(load(kubeconfig), user_agent="tidegate-cli/0") as kube:
+        await kube.create(NAMESPACE, {"metadata": {"name": name}})
 
-    asyncio.run(change(create=True))
-    try:
-        yield
-    finally:
-        asyncio.run(change(create=False))
+
+async def _delete_namespace(kubeconfig: Path, name: str) -> None:
+    async with Kube(load(kubeconfig), user_agent="tidegate-cli/0") as kube:
+        await kube.delete(NAMESPACE, None, name)
 
 
 async def _play(ground: Ground, shown: Screen, manifest: Path, answer: Answer) -> None:
@@ -133,5 +130,7 @@ async def _play(ground: Ground, shown: Screen, manifest: Path, answer: Answer) -
 
 
 def _tell_how_to_go_on(ground: Ground) -> None:
-    terminal.say(f"\nleft running; `tidegate down` ends it. In this shell:\n\nexport KUBECONFIG={ground.kubeconfig}")
-    terminal.say(f"export NATS_URL={ground.nats_url}\ntidegate get rollout rollout-canary-demo --watch")
+    terminal.say("\nleft running; `tidegate down` ends it. In this shell:\n")
+    terminal.say(f"export KUBECONFIG={shlex.quote(str(ground.kubeconfig))}")
+    terminal.say(f"export NATS_URL={ground.nats_url}")
+    terminal.say(f"tidegate get rollout rollout-canary-demo --namespace {ground.namespace} --watch")

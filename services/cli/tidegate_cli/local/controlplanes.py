@@ -24,11 +24,8 @@ class Choice(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ControlPlane:
-    """`ours` is True where it was started for us and goes away with us."""
-
     kubeconfig: Path
     description: str
-    ours: bool
 
 
 def running(choice: Choice, environment: Mapping[str, str], report: Report) -> AbstractContextManager[ControlPlane]:
@@ -45,12 +42,11 @@ def chosen(choice: Choice, environment: Mapping[str, str], *, docker_answers: Ca
 
 
 @contextmanager
-def _current(environment: Mapping[str, str], report: Report) -> Iterator[ControlPlane]:
+def _current(environment: Mapping[str, str], _report: Report) -> Iterator[ControlPlane]:
     kubeconfig = environment.get("KUBECONFIG")
     if not kubeconfig:
         raise TidegateError("KUBECONFIG is not set; it must be the path of a kubeconfig file")
-    report(f"using the cluster of KUBECONFIG={kubeconfig}")
-    yield ControlPlane(Path(kubeconfig), f"the cluster of {kubeconfig}", ours=False)
+    yield ControlPlane(Path(kubeconfig), f"the cluster of KUBECONFIG={kubeconfig}")
 
 
 @contextmanager
@@ -58,7 +54,7 @@ def _embedded(_environment: Mapping[str, str], report: Report) -> Iterator[Contr
     from tidegate_embedded import ControlPlane as Embedded
 
     with Embedded(report=report) as plane:
-        yield ControlPlane(plane.kubeconfig, f"embedded control plane at {plane.server}", ours=True)
+        yield ControlPlane(plane.kubeconfig, f"embedded control plane at {plane.server}")
 
 
 @contextmanager
@@ -71,7 +67,7 @@ def _k3s(_environment: Mapping[str, str], report: Report) -> Iterator[ControlPla
         kubeconfig = Path(folder) / "kubeconfig.yaml"
         kubeconfig.touch(mode=0o600)
         kubeconfig.write_text(k3s.config_yaml())
-        yield ControlPlane(kubeconfig, f"{K3S_IMAGE} in Docker", ours=True)
+        yield ControlPlane(kubeconfig, f"{K3S_IMAGE} in Docker")
 
 
 WAYS: Mapping[Choice, Callable[[Mapping[str, str], Report], AbstractContextManager[ControlPlane]]] = {

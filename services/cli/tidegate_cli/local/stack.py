@@ -51,8 +51,8 @@ def running_stack(
         plane = parts.enter_context(running(choice, environment, report))
         report(f"control plane   {plane.description} ({time.monotonic() - began:.1f} s)")
         nats_url = parts.enter_context(running_bus(environment, report))
-        asyncio.run(install_crds(plane.kubeconfig))
-        report("CRDs            installed")
+        installed = asyncio.run(install_crds(plane.kubeconfig))
+        report(f"CRDs            {len(installed)} installed" if installed else "CRDs            there already, left as they are")
         settings = {**environment, "KUBECONFIG": str(plane.kubeconfig), "NATS_URL": nats_url}
         if namespace:
             settings["TIDEGATE_NAMESPACE"] = namespace
@@ -77,19 +77,25 @@ def running_bus(environment: Mapping[str, str], report: Callable[[str], None]) -
         yield nats.url
 
 
-async def install_crds(kubeconfig: Path) -> None:
-    """Apply and wait until the API server serves them. Another installation's are taken over: ours accept the same objects."""
+async def install_crds(kubeconfig: Path) -> list[str]:
+    """Those that are absent, and wait until the API server serves all; the names of those that were installed.
+
+    What is there belongs to someone. It accepts the same objects, and taking it over is a decision for `kubectl apply`.
+    """
     from tidegate.crd.generate import crds
 
     async with Kube(load(kubeconfig), user_agent="tidegate-cli/0") as kube:
-        manifests = crds()
-        for manifest in manifests:
-            await kube.apply(CRD, manifest, field_manager=FIELD_MANAGER)
+        manifests = {each["metadata"]["name"]: each for each in crds()}
+        there = {each["metadata"]["name"] for each in (await kube.list(CRD))[0]}
+        absent = [name for name in manifests if name not in there]
+        for name in absent:
+            await kube.apply(CRD, manifests[name], field_manager=FIELD_MANAGER)
         try:
             async with asyncio.timeout(ESTABLISH_SECONDS):
-                await asyncio.gather(*(_establishment(kube, each["metadata"]["name"]) for each in manifests))
+                await asyncio.gather(*(_establishment(kube, name) for name in manifests))
         except TimeoutError as error:
             raise TidegateError(f"the API server did not establish the CRDs within {ESTABLISH_SECONDS:.0f} s") from error
+    return absent
 
 
 async def _establishment(kube: Kube, name: str) -> None:
