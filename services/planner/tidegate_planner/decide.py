@@ -82,5 +82,6 @@ def _confirmed(at: Situation, digest: str) -> bool:
 
 
 def _wake_at(at: Situation, status: dict[str, object]) -> float | None:
+    """The next moment that can matter. One that is over and changed nothing waits for something else than the time."""
     moments = (canary.pause_ends(at), children.next_deadline(at), progress_deadline(at, status))
-    return min((moment for moment in moments if moment is not None), default=None)
+    return min((moment for moment in moments if moment is not None and moment >= at.now), default=None)

@@ -80,7 +80,10 @@ def restarted(before: Progress, *, current_hash: str, steps_hash: str, steps: in
 
 
 def aborted(before: Progress, *, reason: str, now: str, steps: int | None) -> Progress:
-    """The time of the first abort is kept; a rollout that is already at its target has nothing to abort."""
+    """The time of the first abort is kept; a rollout that is already at its target has nothing to abort.
+
+    An abort ends a full promotion too: left standing, `promoteFull` would lift the abort in the next pass, and so on for ever.
+    """
     if before.fully_promoted:
         return replace(before, abort=False, aborted_at=None)
     return replace(
@@ -90,6 +93,7 @@ def aborted(before: Progress, *, reason: str, now: str, steps: int | None) -> Pr
         abort_reason=reason,
         pauses=(),
         controller_pause=False,
+        promote_full=False,
         step_index=None if steps is None else 0,
     )
 
@@ -119,8 +123,12 @@ def promoted(before: Progress, *, because: str, steps: int | None) -> Progress:
 
 
 def obeyed(before: Progress, *, now: str, steps: int | None) -> Progress:
-    """What the user's words in the status ask for: abort, full promotion, or nothing."""
-    if before.promote_full:
+    """What the user's words in the status ask for: abort, full promotion, or nothing.
+
+    Of both the later one counts. An abort that was obeyed has its time; a full promotion beside it came later and lifts it.
+    One without a time is new.
+    """
+    if before.promote_full and not (before.abort and before.aborted_at is None):
         if before.fully_promoted:
             return replace(before, promote_full=False)
         return replace(before, abort=False, aborted_at=None, pauses=(), controller_pause=False)

@@ -96,7 +96,7 @@ def selector_text(selector: Json) -> str:
 
 
 def _set_conditions(at: Situation, held: Conditions, status: Json) -> str:
-    _set_pause_and_retry(at, held)
+    _set_pause_and_retry(at, held, status)
     turned_unhealthy = _set_health(at, held, status)
     deadline_abort = _set_progressing(at, held, status, turned_unhealthy=turned_unhealthy)
     enough = int(status.get("availableReplicas", 0)) >= at.spec.replicas
@@ -118,8 +118,11 @@ def _set_conditions(at: Situation, held: Conditions, status: Json) -> str:
     return deadline_abort
 
 
-def _set_pause_and_retry(at: Situation, held: Conditions) -> None:
-    """Paused and Progressing tell a pause; an abort freezes both, as the last word about what was going on (6.2)."""
+def _set_pause_and_retry(at: Situation, held: Conditions, status: Json) -> None:
+    """Paused and Progressing tell a pause; an abort freezes both, as the last word about what was going on (6.2).
+
+    A finished rollout keeps its word of success in Progressing while `spec.paused`: two truths would be written in turn for ever.
+    """
     if at.progress.abort:
         return
     was_aborted = held.reason(conditions.PROGRESSING) == conditions.ABORTED
@@ -127,7 +130,8 @@ def _set_pause_and_retry(at: Situation, held: Conditions) -> None:
     if was_aborted:
         message = "Retrying Rollout after abort"
         held.put(conditions.PROGRESSING, status="Unknown", reason=conditions.RETRY, message=message)
-    if is_paused != (held.reason(conditions.PROGRESSING) == conditions.ROLLOUT_PAUSED) and not was_aborted:
+    told = held.reason(conditions.PROGRESSING) == conditions.ROLLOUT_PAUSED
+    if is_paused != told and not was_aborted and not is_healthy(at, status):
         reason = conditions.ROLLOUT_PAUSED if is_paused else conditions.RESUMED
         message = "Rollout is paused" if is_paused else "Rollout is resumed"
         held.put(conditions.PROGRESSING, status="Unknown", reason=reason, message=message)
@@ -197,12 +201,17 @@ def _is_paused_now(at: Situation, held: Conditions) -> bool:
 def deadline(at: Situation, held: Conditions) -> float | None:
     """When the update times out if nothing moves any more, in seconds since 1970; None while the clock stands (6.3)."""
     progressing = held.get(conditions.PROGRESSING)
-    waiting = isinstance(current_step(at.progress, at.canary), Pause | Analysis | Experiment) and not at.progress.fully_promoted
-    lingering = any(each.scale_down_deadline for each in at.roles.older)
+    at_a_step = not (at.progress.fully_promoted or at.progress.promote_full)  # a full promotion waits for pods only
+    waiting = at_a_step and isinstance(current_step(at.progress, at.canary), Pause | Analysis | Experiment)
+    lingering = any(each.replicas and _is_ahead(each.scale_down_deadline, at.now) for each in at.roles.older)
     stands = progressing.get("reason") in {conditions.ABORTED, conditions.ROLLOUT_PAUSED, conditions.SET_AVAILABLE}
     if not progressing or at.progress.abort or waiting or lingering or stands or held.is_true(conditions.PAUSED):
         return None
     return epoch(progressing["lastUpdateTime"]) + at.spec.progress_deadline
+
+
+def _is_ahead(moment: str | None, now: float) -> bool:
+    return moment is not None and epoch(moment) > now
 
 
 def timed_out(at: Situation, held: Conditions) -> bool:
