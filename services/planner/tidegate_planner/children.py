@@ -13,10 +13,10 @@ from tidegate.durations import epoch, rfc3339
 from tidegate_planner import routing
 from tidegate_planner.analysis import owner_reference
 from tidegate_planner.plan import Action, AnnotateRollout, CreateReplicaSet, DeleteReplicaSet, ScaleReplicaSet
-from tidegate_planner.replicas import next_counts, next_older_counts
+from tidegate_planner.replicas import next_counts, next_older_counts, weight_to_replicas
 from tidegate_planner.seen import ReplicaSet
 from tidegate_planner.situation import Situation, next_revision
-from tidegate_planner.targets import desired_counts, desired_weight
+from tidegate_planner.targets import canary_scale, desired_counts, desired_weight
 
 DEFAULT_SCALE_DOWN_DELAY = 30
 NOT_COPIED = frozenset({keys.LAST_APPLIED, keys.REVISION, keys.REVISION_HISTORY, keys.DESIRED_REPLICAS, keys.NOTIFIED})
@@ -91,10 +91,9 @@ def _basic_sizes(at: Situation, sizes: dict[str, int]) -> dict[str, int]:
 def _routed_sizes(at: Situation, sizes: dict[str, int]) -> dict[str, int]:
     """With routing pods follow the plan, not the surge; what is no longer wanted waits for its deadline (3.5).
 
-    Until the data plane is seen to have moved, any of them may still get all the traffic: none goes below what that takes (N15).
+    None goes below what its traffic takes.
     """
     roles, progress = at.roles, at.progress
-    floors = {each.hash: min(each.replicas, at.spec.replicas) for each in roles.everyone}
     canary, stable = desired_counts(at)
     if roles.stable is not None and roles.stable is not roles.new and stable is not None:
         sizes[roles.stable.hash] = stable
@@ -102,7 +101,25 @@ def _routed_sizes(at: Situation, sizes: dict[str, int]) -> dict[str, int]:
         sizes[progress.current_hash] = canary
     for each in roles.older:
         sizes[each.hash] = each.replicas if _lingers(at, each) else 0
-    return sizes if routing.settled(at) else {each: max(size, floors.get(each, 0)) for each, size in sizes.items()}
+    for each in roles.everyone:
+        sizes[each.hash] = max(sizes[each.hash], min(each.replicas, _carried(at, each)))
+    return sizes
+
+
+def _carried(at: Situation, each: ReplicaSet) -> int:
+    """The pods that a set needs for the traffic it may be getting now; unknown until the data plane is seen to have moved (N15).
+
+    Pods asked for by number (`setCanaryScale`) may be fewer than that, but not none (N22).
+    """
+    if not routing.settled(at):
+        return at.spec.replicas
+    side = routing.canary_side(at)
+    if each is not side.behind or side.weight == 0 or each is at.roles.stable:
+        return 0
+    scale = canary_scale(at.progress, at.canary)
+    if scale is not None and scale.replicas is not None:
+        return 1
+    return weight_to_replicas(weight=side.weight, replicas=at.spec.replicas, max_weight=at.canary.max_weight)
 
 
 def _keeps_aborted(at: Situation) -> bool:

@@ -5,12 +5,13 @@ business. Nothing is routed to a ReplicaSet without available pods, and no step 
 """
 
 import hashlib
+from dataclasses import dataclass
 
 from tidegate.messages import Destination, HeaderRoute, MirrorRoute, Router, ServiceTarget, Split, TrafficRequested
 from tidegate.rollout import SetHeaderRoute, SetMirrorRoute
 from tidegate_planner.seen import ReplicaSet
 from tidegate_planner.situation import Situation
-from tidegate_planner.targets import counts_reached, recorded_weights, weight_at
+from tidegate_planner.targets import counts_reached, desired_counts, recorded_hash, recorded_weights, weight_at
 
 
 def wanted(at: Situation) -> TrafficRequested | None:
@@ -50,7 +51,8 @@ def _service_targets(at: Situation) -> tuple[ServiceTarget, ...]:
     canary, progress = at.canary, at.progress
     if progress.inconclusive and not canary.traffic_routing:
         return ()
-    to_canary = at.roles.stable if progress.abort else at.roles.new
+    side = canary_side(at)
+    to_canary = side.behind if canary.traffic_routing and side.weight else at.roles.stable if progress.abort else at.roles.new
     pairs = ((canary.stable_service, at.roles.stable), (canary.canary_service, to_canary))
     targets = (_target(at, service, chosen) for service, chosen in pairs)
     return tuple(target for target in targets if target is not None)
@@ -70,14 +72,33 @@ def _target(at: Situation, service: str, chosen: ReplicaSet | None) -> ServiceTa
 # --- weights -----------------------------------------------------------------------------------------------------------
 
 
-def canary_weight(at: Situation) -> int:
-    """The first rule of 3.8 that fits; kept where it is while stable could not carry the share it would get."""
-    weight = _rule_weight(at)
-    stable = at.roles.stable
-    if stable is None or stable is at.roles.new:
-        return weight
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The canary's side of the split: its weight, and the ReplicaSet that gets it."""
+
+    weight: int
+    behind: ReplicaSet | None
+
+
+def canary_side(at: Situation) -> Side:
+    """The first rule of 3.8 that fits; all is kept as it was while stable could not carry the share it would get.
+
+    What is kept may be the share of an interrupted revision: a third one, or the way back to a stable that was scaled down,
+    must not throw all traffic on too few pods (N6).
+    """
+    weight, stable = _rule_weight(at), at.roles.stable
     share = (at.canary.max_weight - weight) * at.spec.replicas // at.canary.max_weight
-    return weight if stable.available >= share else _recorded_weight(at)
+    if stable is None or stable.available >= share:
+        return Side(weight, at.roles.new)
+    held = _recorded_side(at)
+    return held if held.weight and held.behind is not stable else Side(weight, at.roles.new)
+
+
+def _recorded_side(at: Situation) -> Side:
+    """What the data plane was last seen to give a canary that still serves."""
+    recorded, named = recorded_weights(at), recorded_hash(at)
+    behind = next((each for each in at.roles.everyone if each.hash == named and each.available > 0), None)
+    return Side(recorded.canary if recorded and behind else 0, behind)
 
 
 def _rule_weight(at: Situation) -> int:
@@ -88,22 +109,25 @@ def _rule_weight(at: Situation) -> int:
     if progress.promote_full:
         if canary.dynamic_stable_scale:
             return canary.max_weight * min(available, at.spec.replicas) // max(1, at.spec.replicas)
-        return _recorded_weight(at)
+        return _recorded_side(at).weight if recorded_hash(at) == progress.current_hash else 0
     index = progress.step_index
     if index is None:
         return 0  # no steps: the stable Service moves at promotion
-    if not counts_reached(at):
-        return weight_at(index - 1, canary) if index > 0 else 0
-    return weight_at(index, canary) if index < len(canary.steps) else canary.max_weight
+    goal = weight_at(index, canary) if index < len(canary.steps) else canary.max_weight
+    if desired_counts(at)[0] == 0:
+        return 0  # a canary that is about to lose its last pod loses its traffic first (N22)
+    if counts_reached(at):
+        return goal
+    return min(goal, weight_at(index - 1, canary) if index > 0 else 0)  # pods come before traffic, and go after it (N16)
 
 
 def _split(at: Situation) -> Split:
     canary = at.canary
-    weight = canary_weight(at)
-    managed = _canary_serves(at)
+    side = canary_side(at)
+    managed, rest = _canary_serves(at), canary.max_weight - side.weight
     return Split(
-        canary=Destination(weight=weight, service=canary.canary_service or None, hash=_hash(at.roles.new)),
-        stable=Destination(weight=canary.max_weight - weight, service=canary.stable_service or None, hash=_hash(at.roles.stable)),
+        canary=Destination(weight=side.weight, service=canary.canary_service or None, hash=_hash(side.behind)),
+        stable=Destination(weight=rest, service=canary.stable_service or None, hash=_hash(at.roles.stable)),
         header_routes=_header_routes(at) if managed else (),
         mirror_routes=_mirror_routes(at) if managed else (),
         managed_routes=canary.managed_routes,
@@ -120,11 +144,6 @@ def _canary_serves(at: Situation) -> bool:
 
 def _hash(replica_set: ReplicaSet | None) -> str:
     return replica_set.hash if replica_set else ""
-
-
-def _recorded_weight(at: Situation) -> int:
-    recorded = recorded_weights(at)
-    return recorded.canary if recorded else 0
 
 
 def _header_routes(at: Situation) -> tuple[HeaderRoute, ...]:

@@ -31,6 +31,12 @@ def recorded_weights(at: Situation) -> RecordedWeights | None:
     return RecordedWeights(canary=canary.get("weight", 0), stable=stable.get("weight", 0))
 
 
+def recorded_hash(at: Situation) -> str:
+    """The ReplicaSet that the canary's recorded weight was for."""
+    weights = (at.seen.status.get("canary") or {}).get("weights") or {}
+    return (weights.get("canary") or {}).get("podTemplateHash") or ""
+
+
 def current_step(progress: Progress, canary: Canary) -> Step | None:
     index = progress.step_index
     return canary.steps[index] if index is not None and 0 <= index < len(canary.steps) else None
@@ -79,7 +85,7 @@ def _routed(at: Situation, weight: int) -> tuple[int, int | None]:
         scale=canary_scale(at.progress, at.canary),
         floor=at.canary.min_pods,
         dynamic=at.canary.dynamic_stable_scale,
-        recorded=recorded_weights(at),
+        recorded=recorded_weights(at) or RecordedWeights(canary=0, stable=at.canary.max_weight),
         aborted=at.progress.abort,
         max_weight=at.canary.max_weight,
     )
