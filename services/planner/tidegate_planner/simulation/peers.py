@@ -23,7 +23,7 @@ RETRY_SECONDS = 4.0
 
 @dataclass(slots=True)
 class TrafficShifter:
-    """`split` is what the data plane really does now. It applies desired state, one request after the other."""
+    """`split` is what the data plane really does now. It applies desired state: the newest request it has heard, one at a time."""
 
     clock: Scheduler
     cluster: Cluster
@@ -32,24 +32,29 @@ class TrafficShifter:
     split: Split | None = None
     fence: int = -1
     failures_left: int = FAILURES_IN_A_ROW
-    busy_with: str = ""
+    newest: TrafficRequested | None = None
+    busy: bool = False
 
     def hear(self, request: TrafficRequested) -> None:
-        if self.kind == "dead" or request.fence < self.fence or self.busy_with == request.digest:
+        known = self.newest.fence if self.newest else self.fence
+        if self.kind == "dead" or request.fence < known:
             return
-        self.busy_with = request.digest
-        self.clock.after(APPLY_SECONDS[self.kind], lambda: self._apply(request))
+        self.newest = request
+        if not self.busy:
+            self.busy = True
+            self.clock.after(APPLY_SECONDS[self.kind], self._apply)
 
-    def _apply(self, request: TrafficRequested) -> None:
-        if request.fence < self.fence:
+    def _apply(self) -> None:
+        request = self.newest
+        if request is None:
             return
         if self.kind == "failing" and self.failures_left > 0:
             self.failures_left -= 1
             self.tell(Traffic(digest=request.digest, state="failed", message="the router refused"))
-            self.clock.after(RETRY_SECONDS, lambda: self._apply(request))
+            self.clock.after(RETRY_SECONDS, self._apply)
             return
         self.failures_left = FAILURES_IN_A_ROW
-        self.fence, self.busy_with = request.fence, ""
+        self.fence, self.newest, self.busy = request.fence, None, False
         self.split = request.split or self.split
         for target in request.services:
             self.cluster.put_service(Service(name=target.service, hash=target.hash, managed_by="app"))

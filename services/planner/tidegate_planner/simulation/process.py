@@ -35,7 +35,7 @@ class Surroundings(Protocol):
     def start_analysis(self, action: StartAnalysis) -> None: ...
     def end_analysis(self, action: TerminateAnalysis) -> None: ...
     def decided(self, seen: Seen, plan: Plan) -> None: ...
-    def wrote(self, planner: "PlannerProcess", what: str, action: Action | None) -> bool:
+    def wrote(self, planner: "PlannerProcess", seen: Seen, what: str, action: Action | None) -> bool:
         """After each write; True when the process dies now."""
         ...
 
@@ -133,7 +133,7 @@ class PlannerProcess:
             self._around.refused(self, error)
             self._end()
             return
-        if what and self._around.wrote(self, what, action):
+        if what and self._around.wrote(self, seen, what, action):
             self._life += 1
             self._clock.after(RESTART_SECONDS, self.start)
             return

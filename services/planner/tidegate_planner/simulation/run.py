@@ -5,7 +5,7 @@ Rule of this file: it wires the models together and counts writes; what may not 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tidegate.durations import pause_duration
 from tidegate_planner.plan import Action, Plan, ScaleReplicaSet, ShiftTraffic, StartAnalysis, TerminateAnalysis
@@ -15,11 +15,12 @@ from tidegate_planner.simulation.model import ROLLOUTS, Cluster, RefusedError
 from tidegate_planner.simulation.peers import Analyzer, TrafficShifter
 from tidegate_planner.simulation.people import People
 from tidegate_planner.simulation.process import PlannerProcess
-from tidegate_planner.simulation.scenario import Edit, Scenario
+from tidegate_planner.simulation.scenario import Edit, Faults, Scenario
 from tidegate_planner.simulation.scheduler import START, Scheduler
 
 WATCH_SECONDS, STALE_SECONDS, MESSAGE_SECONDS, LATE_SECONDS = 0.004, 3.0, 0.003, 6.0
 RESYNC_SECONDS = 30.0
+BAD_DAY_SECONDS = 60.0
 LONGEST_WAIT = 3600.0
 Listener = Callable[[float, str], None]
 
@@ -31,6 +32,7 @@ class Run:
     scenario: Scenario
     listener: Listener | None = None
     watches_status: Callable[["Run"], None] | None = None
+    faults: Faults = field(init=False)
     clock: Scheduler = field(init=False)
     cluster: Cluster = field(init=False)
     shifter: TrafficShifter = field(init=False)
@@ -43,6 +45,7 @@ class Run:
 
     def __post_init__(self) -> None:
         scenario, faults = self.scenario, self.scenario.faults
+        self.faults = faults
         self.clock = Scheduler(scenario.seed)
         self.cluster = Cluster(self.clock, scenario.manifest, scenario.behaviours, faults.capacity)
         self.shifter = TrafficShifter(self.clock, self.cluster, faults.shifter, self._traffic_told)
@@ -60,6 +63,7 @@ class Run:
         """To the last edit, then until nothing was written for longer than anything could be waited for, then judge the end."""
         last_edit = START + max((edit.at for edit in self.scenario.edits), default=0.0)
         self.clock.run(last_edit)
+        self.clock.at(last_edit + BAD_DAY_SECONDS, self._calm_down)
         patience = self._patience()
         while self.clock.now < max(last_edit, self.last_write) + patience:
             if self.clock.now - last_edit > LONGEST_WAIT:
@@ -75,7 +79,11 @@ class Run:
         pauses = [pause_duration(each) for each in given if each is not None]
         delays = [canary.get("scaleDownDelaySeconds") or 30, canary.get("abortScaleDownDelaySeconds") or 30]
         longest = max([spec.get("progressDeadlineSeconds", 600), self.scenario.auto_promote or 0, *pauses, *delays])
-        return float(longest) + self.scenario.analysis_seconds + 3 * RESYNC_SECONDS + 20
+        return float(longest) + self.scenario.analysis_seconds + BAD_DAY_SECONDS + 3 * RESYNC_SECONDS
+
+    def _calm_down(self) -> None:
+        """Nothing is lost for ever: what was promised for the end is promised once messages arrive again."""
+        self.faults = replace(self.faults, lost=0.0, stale=0.0, late=0.0, doubled=0.0)
 
     def _resync(self) -> None:
         """The slow timer that finds what no message announced. It is the only thing that never fails."""
@@ -88,14 +96,14 @@ class Run:
     def _judge_the_end(self, waited: float) -> None:
         rollout, sets = self.cluster.rollout, [owned.seen for owned in self.cluster.sets.values()]
         invariants.check_rest(rollout.status, rollout.generation, waited)
-        invariants.check_sets(sets)
+        invariants.check_revisions(sets)
         if rollout.problem is None:
             invariants.check_revision(rollout.annotations, sets, rollout.status.get("currentPodHash", ""))
 
     # --- what the cluster tells ----------------------------------------------------------------------------------------
 
     def _changed(self, kind: str, position: int) -> None:
-        chance, faults = self.clock.stream("watch"), self.scenario.faults
+        chance, faults = self.clock.stream("watch"), self.faults
         for planner in self.planners:
             delay = WATCH_SECONDS if chance.random() >= faults.stale else chance.uniform(0.1, STALE_SECONDS)
             silent = chance.random() < faults.lost
@@ -130,7 +138,7 @@ class Run:
 
     def _message(self, arrive: Callable[[], None]) -> None:
         """The bus: a message may be lost, doubled, or come after later ones."""
-        chance, faults = self.clock.stream("bus"), self.scenario.faults
+        chance, faults = self.clock.stream("bus"), self.faults
         if chance.random() < faults.lost:
             return
         late = chance.random() < faults.late
@@ -153,13 +161,16 @@ class Run:
         self.passes += 1
         invariants.check_decision(seen, plan, self.clock.now)
 
-    def wrote(self, planner: PlannerProcess, what: str, action: Action | None) -> bool:
+    def wrote(self, planner: PlannerProcess, seen: Seen, what: str, action: Action | None) -> bool:
         self.writes += 1
         self.last_write = self.clock.now
         status = self.cluster.rollout.status
         self._log(f"{planner.name}: {what if action else _told(status)}")
-        invariants.check_sets(owned.seen for owned in self.cluster.sets.values())
-        if isinstance(action, ScaleReplicaSet):
+        sets = [owned.seen for owned in self.cluster.sets.values()]
+        invariants.check_templates(sets)
+        if len(self.planners) == 1:
+            invariants.check_revisions(sets)
+        if isinstance(action, ScaleReplicaSet) and seen.spec is not None and seen.spec.replicas > 0:
             invariants.check_served(self.shifter.weights(), action)
         dies = self.writes in self.scenario.faults.crashes
         if dies:
