@@ -1,1 +1,1 @@
-"""The notifier: turns what was recorded into core Events, and tells outcomes to the outside."""
+"""The notifier: writes what was recorded as core Events, and tells outcomes to the outside. Map: services/notifier/README.md."""

@@ -1,14 +1,17 @@
-"""The port of this service: a note goes out through a channel. One method; a contract test holds every channel to its promises.
+"""The port of this service: a note goes out through a channel. What every channel promises (tests/contract/test_channels.py):
 
-- Sending the same note (same `id`) again has no second effect that the receiver could not tell from the first.
-- What may pass raises `Retry`, what never will raises `GiveUp`; nothing is dropped in silence.
-- A channel decides nothing about who hears what (`subscriptions`) nor about the words (`render`).
+- `send` returns when the other side has the note. What may pass raises `Retry`, what never will raises `GiveUp`.
+- A note sent again, under the same `id`, is not seen twice: either the channel sees to it (Events), or the receiver can, because
+  the id is repeated (webhooks).
+- A channel decides neither who hears what (`channels/__init__.py`) nor the words (`render`).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
+
+from tidegate.bus import Envelope
+from tidegate.messages import Part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +26,7 @@ class About:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """One thing to tell. `event` is the whole CloudEvent, for channels that pass it on instead of the words."""
+    """One thing to tell. `reason` and `text` are for people; `envelope` and `data` are the event, for channels that pass it on."""
 
     id: str
     about: About
@@ -31,7 +34,8 @@ class Note:
     reason: str
     text: str
     at: datetime
-    event: Mapping[str, object]
+    envelope: Envelope
+    data: Part
 
 
 class Channel(Protocol):

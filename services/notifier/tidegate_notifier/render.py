@@ -1,54 +1,87 @@
-"""Messages into notes. Pure: the same message gives the same notes with the same ids, so a redelivery repeats them exactly."""
+"""A note as what goes over the wire: the core Event, the CloudEvent. Pure; golden files in tests/unit/notifier hold the bytes."""
 
-from datetime import datetime
+import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
 
-from tidegate.bus.envelope import Envelope, structured
-from tidegate.messages import EventsRecorded, RolloutOutcome
-from tidegate_notifier.channel import About, Note
+import orjson
 
-_WARNINGS = frozenset({"aborted", "rolled-back", "degraded"})
+from tidegate.bus.envelope import structured
+from tidegate.keys import API_VERSION
+from tidegate_notifier.channel import Note
 
+COMPONENT = "rollouts-controller"  # what tools of the peer filter by (`argo-behaviour.md` 12.3)
+REPORTER = "tidegate"
+INSTANCE = "tidegate-notifier"  # no pod's name: whichever replica writes an Event, it is the same
 
-def notes_of_records(message: EventsRecorded, envelope: Envelope) -> tuple[Note, ...]:
-    """One note per record, in order. The id is the message's and the record's place in it."""
-    about = About(kind=message.kind, namespace=message.namespace, name=message.name, uid=message.uid)
-    return tuple(
-        Note(
-            id=f"{envelope.id}.{place}",
-            about=about,
-            type=record.type,
-            reason=record.reason,
-            text=record.message,
-            at=message.at,
-            event=structured(envelope, record.model_dump(mode="json")),
-        )
-        for place, record in enumerate(message.records)
-    )
+_NAME_LENGTH = 253
+_TEXT_BYTES = 1024  # the API server's limit for an Event with an eventTime
+_ID_LENGTH = 512  # receivers and proxies commonly take 8 KiB of headers in all
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
-def note_of_outcome(outcome: RolloutOutcome, envelope: Envelope, *, now: datetime) -> Note:
-    """`now` stands in where a foreign sender gave no time; it is not part of what channels compare."""
-    return Note(
-        id=envelope.id,
-        about=About(kind="Rollout", namespace=outcome.namespace, name=outcome.name, uid=outcome.uid),
-        type="Warning" if outcome.verb in _WARNINGS else "Normal",
-        reason=outcome.verb,
-        text=outcome.message or sentence(outcome),
-        at=time_of(envelope) or now,
-        event=structured(envelope, outcome.model_dump(mode="json")),
-    )
+def core_event(note: Note) -> dict[str, Any]:
+    """The core/v1 Event of a note."""
+    about = note.about
+    seconds = note.at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": event_name(note), "namespace": about.namespace},
+        "involvedObject": {
+            "apiVersion": API_VERSION,
+            "kind": about.kind,
+            "namespace": about.namespace,
+            "name": about.name,
+            "uid": about.uid,
+        },
+        "type": note.type,
+        "reason": note.reason,
+        "action": note.reason,
+        "message": shortened(note.text, _TEXT_BYTES),
+        "source": {"component": COMPONENT},
+        "reportingComponent": REPORTER,
+        "reportingInstance": INSTANCE,
+        "count": 1,
+        "firstTimestamp": seconds,
+        "lastTimestamp": seconds,
+        "eventTime": note.at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+    }
 
 
-def sentence(outcome: RolloutOutcome) -> str:
-    """What happened, in words, where the planner gave none."""
-    words = f"rollout {outcome.namespace}/{outcome.name} revision {outcome.revision}: {outcome.verb}"
-    if outcome.step is not None and outcome.steps:
-        words += f" (step {outcome.step + 1} of {outcome.steps})"
-    return words + (f" at {outcome.weight} %" if outcome.weight is not None else "")
+def event_name(note: Note) -> str:
+    """`<object>.<16 hex digits>`, the same for the same note.
+
+    13 digits are microseconds (enough until 2112), because lists come in the order of names and readers want that of time;
+    3 are of the note's id, for two messages about one object within the same microsecond.
+    """
+    microseconds = (note.at - _EPOCH) // _MICROSECOND
+    digest = int.from_bytes(hashlib.blake2b(note.id.encode(), digest_size=2).digest())
+    suffix = f".{microseconds & 0xFFFFFFFFFFFFF:013x}{digest & 0xFFF:03x}"
+    return note.about.name[: _NAME_LENGTH - len(suffix)].rstrip("-.") + suffix
 
 
-def time_of(envelope: Envelope) -> datetime | None:
-    try:
-        return datetime.fromisoformat(envelope.time)
-    except ValueError:
-        return None
+def shortened(text: str, limit: int) -> str:
+    """The text in at most `limit` bytes of UTF-8. The whole of it is in the object's status."""
+    encoded = text.encode()
+    if len(encoded) <= limit:
+        return text
+    return encoded[: limit - len("…".encode())].decode(errors="ignore") + "…"
+
+
+def cloud_event(note: Note) -> bytes:
+    """The event in CloudEvents' JSON format, structured mode."""
+    return orjson.dumps(structured(replace(note.envelope, id=note.id), note.data.model_dump(mode="json")))
+
+
+def webhook_id(note: Note) -> str:
+    """The note's id as a header's value; percent-decoded it is the event's id.
+
+    Dots are encoded too: the signature covers `id.timestamp.body`, and Standard Webhooks wants no dot in an id that others have a
+    say in. An id of unusual length is named by its digest.
+    """
+    encoded = quote(note.id, safe="/:@+=,~").replace(".", "%2E")
+    return encoded if len(encoded) <= _ID_LENGTH else f"sha256:{hashlib.sha256(note.id.encode()).hexdigest()}"

@@ -1,97 +1,84 @@
-"""Messages into notes, notes to channels; the handlers run under FastStream's in-memory broker."""
+"""What messages become before they are sent: notes with ids and times that a redelivery repeats."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from faststream.nats import TestNatsBroker
 
-from tidegate.bus.application import application
-from tidegate.bus.envelope import Envelope, encoded
-from tidegate.errors import UnknownName
+from tidegate.bus import Envelope
 from tidegate.messages import EventsRecorded, Record, RolloutOutcome
-from tidegate_notifier.app import Notifier
-from tidegate_notifier.channels.memory import MemoryChannel
-from tidegate_notifier.render import note_of_outcome, notes_of_records, sentence
-from tidegate_notifier.subscriptions import Subscription, channels_for
+from tidegate_notifier.channel import About
+from tidegate_notifier.notes import outcome_note, record_notes
 
-AT = datetime(2026, 11, 23, 4, 5, 6, tzinfo=UTC)
+AT = datetime(2026, 11, 23, 4, 5, 6, 999_999, UTC)
+NOW = datetime(2026, 11, 23, 4, 6, tzinfo=UTC)
 
 
-def recorded(*reasons):
-    return EventsRecorded(
-        namespace="shop", name="web", service="planner", uid="u-1", at=AT,
-        records=tuple(Record(reason=reason, message=f"{reason} happened") for reason in reasons),
-    )  # fmt: skip
+def recorded(*reasons, at=AT, kind="Rollout"):
+    records = tuple(Record(reason=reason, message=f"{reason} happened") for reason in reasons)
+    return EventsRecorded(namespace="shop", name="web", service="planner", kind=kind, uid="u-1", at=at, records=records)
 
 
 def outcome(verb="paused", **changes):
-    about = {"namespace": "shop", "name": "web", "uid": "u-1", "revision": 2, "hash": "abc"}
-    return RolloutOutcome(**(about | {"verb": verb} | changes))
+    return RolloutOutcome(
+        **({"namespace": "shop", "name": "web", "verb": verb, "uid": "u-1", "revision": 2, "hash": "abc"} | changes)
+    )
 
 
-def test_each_record_becomes_a_note_with_an_id_of_its_own_in_order():
-    notes = notes_of_records(recorded("A", "B"), Envelope(id="m-1"))
+def test_each_record_is_a_note_under_the_messages_id_and_its_place():
+    notes = record_notes(recorded("A", "B"), Envelope(id="m-1"))
     assert [(note.id, note.reason, note.text) for note in notes] == [("m-1.0", "A", "A happened"), ("m-1.1", "B", "B happened")]
 
 
-def test_a_redelivered_message_gives_exactly_the_same_notes():
-    assert notes_of_records(recorded("A"), Envelope(id="m-1")) == notes_of_records(recorded("A"), Envelope(id="m-1"))
+def test_records_of_one_message_keep_their_order_in_time():
+    first, second = record_notes(recorded("A", "B"), Envelope(id="m-1"))
+    assert first.at == AT
+    assert second.at - first.at == timedelta(microseconds=1)
 
 
-def test_an_outcomes_note_carries_the_whole_event():
-    note = note_of_outcome(outcome(), Envelope(id="o-1", source="/tidegate/planner", time=AT.isoformat()), now=AT)
-    assert note.id == "o-1"
-    assert note.event["specversion"] == "1.0"
-    assert note.event["source"] == "/tidegate/planner"
-    assert note.event["data"]["verb"] == "paused"
+def test_a_redelivered_message_gives_the_same_notes():
+    message = recorded("A", "B")
+    again = EventsRecorded.model_validate_json(message.model_dump_json())
+    assert record_notes(again, Envelope(id="m-1")) == record_notes(message, Envelope(id="m-1"))
+
+
+@pytest.mark.parametrize("kind", ["Rollout", "AnalysisRun", "Experiment"])
+def test_a_record_is_about_the_object_of_its_message(kind):
+    (note,) = record_notes(recorded("A", kind=kind), Envelope(id="m-1"))
+    assert note.about == About(kind=kind, namespace="shop", name="web", uid="u-1")
+
+
+@pytest.mark.parametrize("at", [AT.replace(tzinfo=None), AT.astimezone(timezone(timedelta(hours=-7)))], ids=["no zone", "west"])
+def test_times_are_told_in_utc(at):
+    (note,) = record_notes(recorded("A", at=at), Envelope(id="m-1"))
+    assert note.at.isoformat() == "2026-11-23T04:05:06.999999+00:00"
+
+
+def test_a_message_without_records_is_nothing_to_tell():
+    assert record_notes(recorded(), Envelope(id="m-1")) == ()
+
+
+def test_an_outcome_keeps_its_id_its_time_and_who_asked():
+    envelope = Envelope(id="o-1", source="/tidegate/planner", type="t", subject="s", time=AT.isoformat(), authid="ann")
+    note = outcome_note(outcome(), envelope, now=NOW)
+    assert (note.id, note.at, note.envelope) == ("o-1", AT, envelope)
+
+
+def test_what_cloudevents_requires_is_filled_in_for_senders_that_leave_it_out():
+    note = outcome_note(outcome(), Envelope(id="o-1"), now=NOW)
+    assert (note.envelope.source, note.envelope.type) == ("/tidegate", "dev.tidegate.rollout.paused")
+    assert note.envelope.subject == "shop/web"
+    assert note.at == NOW
 
 
 @pytest.mark.parametrize(("verb", "expected"), [("aborted", "Warning"), ("degraded", "Warning"), ("completed", "Normal")])
 def test_bad_news_are_warnings(verb, expected):
-    assert note_of_outcome(outcome(verb), Envelope(id="o"), now=AT).type == expected
+    assert outcome_note(outcome(verb), Envelope(id="o"), now=NOW).type == expected
 
 
-def test_an_outcome_without_words_gets_some():
-    assert sentence(outcome("weight-changed", step=1, steps=4, weight=40)) == (
+def test_an_outcome_is_told_in_the_senders_words_or_else_in_ours():
+    assert outcome_note(outcome(message="more replicas need to be updated"), Envelope(id="o"), now=NOW).text == (
+        "more replicas need to be updated"
+    )
+    assert outcome_note(outcome("weight-changed", step=1, steps=4, weight=40), Envelope(id="o"), now=NOW).text == (
         "rollout shop/web revision 2: weight-changed (step 2 of 4) at 40 %"
     )
-
-
-def test_a_subscription_hears_what_it_asks_for_and_each_channel_once():
-    subscriptions = (
-        Subscription(channel="pager", verbs=frozenset({"aborted"})),
-        Subscription(channel="chat", namespaces=frozenset({"shop"})),
-        Subscription(channel="chat"),
-        Subscription(channel="other", namespaces=frozenset({"bank"})),
-    )
-    assert channels_for(outcome("paused"), subscriptions) == ("chat",)
-    assert channels_for(outcome("aborted"), subscriptions) == ("pager", "chat")
-
-
-def a_notifier(events, outcomes):
-    subscriptions = tuple(Subscription(channel=name) for name in outcomes)
-    return Notifier(events=events, outcomes=outcomes, subscriptions=subscriptions, clock=lambda: AT)
-
-
-async def test_records_and_outcomes_each_go_through_their_own_consumer_to_their_channel():
-    events, webhook = MemoryChannel(), MemoryChannel()
-    app = application("notifier", None, a_notifier(events, {"webhook": webhook}).reactions)
-    async with TestNatsBroker(app.broker) as broker:
-        message = recorded("RolloutPaused")
-        await broker.publish(message, message.subject_of(), headers=encoded(Envelope(id="m-1")))
-        await broker.publish(outcome(), outcome().subject_of(), headers=encoded(Envelope(id="o-1")))
-    assert [note.id for note in events.notes] == ["m-1.0"]
-    assert [note.id for note in webhook.notes] == ["o-1"]
-
-
-def test_without_anyone_to_tell_outcomes_are_not_consumed():
-    reactions = a_notifier(MemoryChannel(), {}).reactions
-    assert [consumer.name for consumer in reactions] == ["notifier-events"]
-
-
-def test_a_subscription_to_an_unknown_channel_names_the_known_ones():
-    with pytest.raises(UnknownName, match="unknown channel 'pigeon'; known: webhook"):
-        Notifier(
-            events=MemoryChannel(), outcomes={"webhook": MemoryChannel()},
-            subscriptions=(Subscription(channel="pigeon"),), clock=lambda: AT,
-        )  # fmt: skip

@@ -1,11 +1,16 @@
-"""The registry of channels: a name for each, and nothing else."""
+"""The registry of outcome channels: a name, and how the settings make one, or None if they do not ask for it.
 
-from collections.abc import Mapping
+Beside them: `kube_event` is always on and hears records, not outcomes; `memory` is for tests.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
+from tidegate.config import Settings
 from tidegate_notifier.channel import Channel
-from tidegate_notifier.channels.kube_event import KubeEvents
-from tidegate_notifier.channels.memory import MemoryChannel
 from tidegate_notifier.channels.webhook import Webhook
 
-CHANNELS: Final[Mapping[str, type[Channel]]] = {"kube-event": KubeEvents, "memory": MemoryChannel, "webhook": Webhook}
+Configure = Callable[[Settings], AbstractAsyncContextManager[Channel] | None]
+
+CHANNELS: Final[Mapping[str, Configure]] = {"webhook": Webhook.configured}

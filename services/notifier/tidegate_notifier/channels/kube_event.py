@@ -1,86 +1,58 @@
-"""Notes as core/v1 Events with the peer's fields (`argo-behaviour.md` 12.3), so that `kubectl describe` and tools see them.
+"""Notes as core/v1 Events, seen by `kubectl describe` and by tools of the peer.
 
-An Event's name is derived from the note's id: written again it already exists, which is as good as written. Events are hot
-(each step of each rollout), so this is one POST and nothing else: no read, no aggregation, no patch of a count.
+One POST per note and nothing else: no read, no aggregation, no patch of a count; 200 rollouts at once are 3,000 of them. The name
+is the note's, so an Event that exists already is as good as written.
 """
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from hashlib import blake2b
+import asyncio
 from typing import Any, Protocol
 
 from tidegate.errors import GiveUp, KubeError, Retry
-from tidegate.keys import API_VERSION
-from tidegate.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound, Transient
+from tidegate.kube.errors import AlreadyExists, Conflict, Forbidden, NotFound, Transient, Unauthorized
 from tidegate.kube.kinds import EVENT, Kind
 from tidegate_notifier.channel import Note
+from tidegate_notifier.render import core_event
 
-COMPONENT = "rollouts-controller"
-REPORTER = "tidegate"
-_NAME_LENGTH = 253
-_DIGEST_BYTES = 8
+IN_FLIGHT = 64
+"""Writes at a time. More would only wait inside the API server, where they take the seats of others (priority and fairness)."""
 
 
-class Creator(Protocol):
+class Creates(Protocol):
     """The one verb of `tidegate.kube` used here."""
 
-    async def create(self, kind: Kind, obj: dict[str, Any]) -> Any: ...
+    async def create(self, kind: Kind, obj: dict[str, Any]) -> object: ...
 
 
 class KubeEvents:
-    def __init__(self, kube: Creator) -> None:
+    def __init__(self, kube: Creates) -> None:
         self._kube = kube
+        self._in_flight = asyncio.Semaphore(IN_FLIGHT)
 
     async def send(self, note: Note) -> None:
         try:
-            await self._kube.create(EVENT, event_of(note))
-        except (AlreadyExists, NotFound):
-            return  # written before; or the namespace is gone, and with it the object
-        except Forbidden as error:
-            if "being terminated" in str(error):
-                return
-            raise Retry(f"Events may not be written in {note.about.namespace}: {error}") from error
-        except Invalid as error:
-            raise GiveUp(f"the API server does not accept the Event: {error}") from error
-        except Transient as error:
-            raise Retry(f"the API server is away: {error}", after=error.retry_after) from error
-        except (Conflict, KubeError) as error:
-            raise Retry(f"the Event was not written: {error}") from error
+            async with self._in_flight:
+                await self._kube.create(EVENT, core_event(note))
+        except AlreadyExists:
+            return
+        except KubeError as error:
+            if not _namespace_is_gone(error):
+                raise _verb_for(error, note) from error
 
 
-def event_of(note: Note) -> dict[str, Any]:
-    """The Event object."""
-    digest = blake2b(note.id.encode(), digest_size=_DIGEST_BYTES).hexdigest()
-    about = note.about
-    at = kubernetes_time(note.at)
-    involved: Mapping[str, str] = {
-        "apiVersion": API_VERSION,
-        "kind": about.kind,
-        "namespace": about.namespace,
-        "name": about.name,
-        "uid": about.uid,
-    }
-    return {
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": {
-            "name": f"{about.name[: _NAME_LENGTH - 2 * _DIGEST_BYTES - 1].rstrip('.-')}.{digest}",
-            "namespace": about.namespace,
-        },
-        "involvedObject": involved,
-        "type": note.type,
-        "reason": note.reason,
-        "message": note.text,
-        "source": {"component": COMPONENT},
-        "reportingComponent": REPORTER,
-        "reportingInstance": "",
-        "count": 1,
-        "firstTimestamp": at,
-        "lastTimestamp": at,
-    }
+def _namespace_is_gone(error: KubeError) -> bool:
+    """The object went with its namespace, and its Events would; nobody is left to read this one."""
+    return isinstance(error, NotFound) or (isinstance(error, Forbidden) and "because it is being terminated" in str(error))
 
 
-def kubernetes_time(at: datetime) -> str:
-    """metav1.Time: UTC, whole seconds."""
-    aware = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _verb_for(error: KubeError, note: Note) -> Retry | GiveUp:
+    """A refusal (RBAC, quota, not valid) is given up even if someone may lift it one day: waiting for that would fill the room for
+    unfinished messages with one namespace's, and end the Events of all others. The dead letter can be sent again.
+    """
+    told = f"Event {note.reason} on {note.about.kind} {note.about.namespace}/{note.about.name}: {error}"
+    match error:
+        case Transient():
+            return Retry(told, after=error.retry_after)
+        case Unauthorized() | Conflict():  # credentials are being rotated; nothing of ours conflicts, so it passes
+            return Retry(told)
+        case _:
+            return GiveUp(told)

@@ -1,10 +1,13 @@
-"""A channel that keeps its notes: the reference for the contract, and the double for tests."""
+"""A channel that keeps its notes: reference of the contract, double for tests. `before` may raise, as a network does."""
+
+from collections.abc import Callable
 
 from tidegate_notifier.channel import Note
 
 
-class MemoryChannel:
+class Memory:
     def __init__(self) -> None:
+        self.before: Callable[[Note], None] = lambda _note: None
         self._notes: dict[str, Note] = {}
 
     @property
@@ -12,4 +15,5 @@ class MemoryChannel:
         return tuple(self._notes.values())
 
     async def send(self, note: Note) -> None:
+        self.before(note)
         self._notes.setdefault(note.id, note)

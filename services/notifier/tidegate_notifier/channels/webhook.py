@@ -1,99 +1,148 @@
-"""Notes as signed HTTP requests, after the Standard Webhooks specification, so that receivers can use its libraries to verify them.
+"""Notes as signed CloudEvents to one URL, after Standard Webhooks; services/notifier/README.md tells receivers what to expect.
 
-Body: the outcome as a CloudEvent in JSON. Headers: `webhook-id` (the event's id: the same for each repeat, so receivers drop
-repeats by it), `webhook-timestamp`, `webhook-signature: v1,<base64 of HMAC-SHA256 over "id.timestamp.body">`.
-
-At least once: what may pass (network, 408, 429, 5xx) is tried again, after the time the receiver asks for in Retry-After;
-what will not (any other 4xx, a redirect: a signed body must not go where nobody configured it) is given up.
+At least once, each repeat under the same `webhook-id`. What may pass (no answer, 408, 425, 429, 5xx) is `Retry`, after the time
+that the receiver asks for; every other answer but 2xx is `GiveUp`, a redirect too: what is signed goes where somebody set it to go.
+Neither the secret nor the URL, whose path is often a secret as well, gets into a reason or a log: they name the host.
 """
 
-import base64
-import binascii
-import hashlib
-import hmac
+import asyncio
+import contextlib
+import ssl
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Final, Self
 
 import httpx
-import orjson
 
-from tidegate.errors import GiveUp, Retry
+from tidegate.config import Settings
+from tidegate.errors import GiveUp, Retry, SettingError
 from tidegate_notifier.channel import Note
+from tidegate_notifier.render import cloud_event, webhook_id
+from tidegate_notifier.signature import ID, SIGNATURE, TIMESTAMP, key_of, signature
 
-TIMEOUT = 10.0
-LONGEST_RETRY_AFTER = 3600.0
+TIMEOUT: Final = 10.0
+IN_FLIGHT: Final = 16  # requests at a time: a receiver that comes back after an hour must not be met by all that waited
+SHORTEST_WAIT, LONGEST_WAIT = 1.0, 3600.0  # bounds of what a receiver may ask for in Retry-After
 _MAY_PASS = frozenset({408, 425, 429})
-_SECRET_PREFIX = "whsec_"  # noqa: S105 - the specification's marker, not a secret
+_ANSWER_BYTES, _ANSWER_SECONDS, _TOLD_CHARACTERS = 2048, 1.0, 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the receiver said; `text` is the beginning of its body, in one line."""
+
+    status: int
+    retry_after: str = ""
+    text: str = ""
 
 
 class Webhook:
-    def __init__(self, *, url: str, secret: str, client: httpx.AsyncClient, clock: Callable[[], float] = time.time) -> None:
-        self._url = url
-        self._key = key_of(secret)
-        self._client = client
+    """`async with Webhook(url=..., key=...) as channel`."""
+
+    def __init__(self, *, url: str, key: bytes, clock: Callable[[], float] = time.time, timeout: float = TIMEOUT) -> None:
+        self._url = httpx.URL(url)
+        self._sign = _signer(key)
         self._clock = clock
+        self._timeout = timeout
+        self._in_flight = asyncio.Semaphore(IN_FLIGHT)
+        self._client = httpx.AsyncClient(
+            verify=ssl.create_default_context(),  # the system's authorities, among them a company's own
+            trust_env=False,  # or .netrc and proxies of the environment would have a say in where this goes
+            follow_redirects=False,
+            timeout=None,  # noqa: S113 - one time-out for the whole exchange is in `_post`
+            limits=httpx.Limits(max_connections=IN_FLIGHT),
+            headers={"user-agent": "tidegate-notifier", "accept-encoding": "identity"},
+        )
+
+    @classmethod
+    def configured(cls, settings: Settings) -> Self | None:
+        if not settings.webhook_url or not settings.webhook_secret:
+            return None
+        try:
+            key = key_of(settings.webhook_secret)
+        except ValueError as error:
+            raise SettingError("TIDEGATE_WEBHOOK_SECRET", "whsec_...", str(error)) from None
+        return cls(url=settings.webhook_url, key=key)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._client.aclose()
 
     async def send(self, note: Note) -> None:
-        body = orjson.dumps(note.event, option=orjson.OPT_SORT_KEYS)
-        headers = signed_headers(self._key, message_id=header_safe(note.id), timestamp=int(self._clock()), body=body)
+        async with self._in_flight:
+            try:
+                answer = await self._post(note)
+            except TimeoutError as error:
+                raise Retry(f"webhook {self._url.host} did not answer within {self._timeout:g} s") from error
+            except httpx.TransportError as error:
+                raise Retry(f"webhook {self._url.host} could not be reached: {error or type(error).__name__}") from error
+        judge(answer, host=self._url.host, now=self._clock())
+
+    async def _post(self, note: Note) -> Answer:
+        body, timestamp, sent_id = cloud_event(note), int(self._clock()), webhook_id(note)
+        headers = {
+            "content-type": "application/cloudevents+json",
+            ID: sent_id,
+            TIMESTAMP: str(timestamp),
+            SIGNATURE: self._sign(sent_id, timestamp, body),
+        }
+        request = self._client.build_request("POST", self._url, content=body, headers=headers)
+        async with asyncio.timeout(self._timeout):
+            response = await self._client.send(request, stream=True)
         try:
-            answer = await self._client.post(self._url, content=body, headers=headers, timeout=TIMEOUT, follow_redirects=False)
-        except httpx.HTTPError as error:
-            raise Retry(f"webhook not delivered: {type(error).__name__} {error}".rstrip()) from error
-        judge(answer, now=self._clock())
+            text = " ".join((await _beginning(response)).decode(errors="replace").split())[:_TOLD_CHARACTERS]
+            return Answer(status=response.status_code, retry_after=response.headers.get("retry-after", ""), text=text)
+        finally:
+            await response.aclose()
 
 
-def judge(answer: httpx.Response, *, now: float) -> None:
-    """Return if the receiver has it, raise what to do else."""
-    status = answer.status_code
-    if answer.is_success:
+def _signer(key: bytes) -> Callable[[str, int, bytes], str]:
+    """Holds the key where neither a `repr` nor the locals of a traceback show it."""
+    return lambda sent_id, timestamp, body: signature(key, id=sent_id, timestamp=timestamp, body=body)
+
+
+async def _beginning(response: httpx.Response) -> bytes:
+    """The first part of the body. It is only told to people, so neither its length, its pace nor its end may matter."""
+    beginning = bytearray()
+    with contextlib.suppress(httpx.HTTPError, TimeoutError):
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            async for chunk in response.aiter_raw():
+                beginning += chunk
+                if len(beginning) >= _ANSWER_BYTES:
+                    break
+    return bytes(beginning[:_ANSWER_BYTES])
+
+
+def judge(answer: Answer, *, host: str, now: float) -> None:
+    """Return if the receiver has it; raise what to do if not."""
+    status = answer.status
+    if 200 <= status < 300:
         return
+    told = f"webhook {host} answered {status}" + (f": {answer.text}" if answer.text else "")
     if status in _MAY_PASS or status >= 500:
-        raise Retry(f"webhook answered {status}", after=retry_after(answer.headers.get("retry-after"), now=now))
-    if answer.is_redirect:
-        raise GiveUp(f"webhook answered {status} to {answer.headers.get('location')!r}; redirects are not followed")
-    raise GiveUp(f"webhook answered {status}: {answer.text[:200]}")
+        raise Retry(told, after=wait_asked_for(answer.retry_after, now=now))
+    if 300 <= status < 400:
+        raise GiveUp(
+            f"webhook {host} answered {status}, a redirect, and these are not followed; set TIDEGATE_WEBHOOK_URL to its target"
+        )
+    raise GiveUp(told)
 
 
-def signed_headers(key: bytes, *, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    digest = hmac.new(key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
-    return {
-        "content-type": "application/cloudevents+json",
-        "user-agent": "tidegate-notifier",
-        "webhook-id": message_id,
-        "webhook-timestamp": str(timestamp),
-        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
-    }
-
-
-def key_of(secret: str) -> bytes:
-    """`whsec_<base64>` as the specification writes secrets; any other text is the key itself."""
-    if secret.startswith(_SECRET_PREFIX):
+def wait_asked_for(retry_after: str, *, now: float) -> float | None:
+    """Seconds to wait by a Retry-After header (a number or a date), within bounds; None if it asks for nothing readable."""
+    text = retry_after.strip()
+    if text.isascii() and text.isdigit():
+        seconds = float(text)
+    else:
         try:
-            return base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True)
-        except binascii.Error as error:
-            raise ValueError(f"a secret that starts with {_SECRET_PREFIX} must go on in base64: {error}") from error
-    return secret.encode()
-
-
-def header_safe(text: str) -> str:
-    """An id as a header value. Ids of foreign senders may hold anything; a digest of one is as good an id."""
-    if text.isascii() and text.isprintable() and text.strip() == text:
-        return text
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def retry_after(value: str | None, *, now: float) -> float | None:
-    """Seconds to wait by a Retry-After header (a number or a date), at most an hour; None if it says nothing usable."""
-    if not value:
-        return None
-    if value.strip().isdigit():
-        return min(float(value), LONGEST_RETRY_AFTER)
-    try:
-        until = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    aware = until if until.tzinfo else until.replace(tzinfo=UTC)
-    return min(max(0.0, (aware - datetime.fromtimestamp(now, UTC)).total_seconds()), LONGEST_RETRY_AFTER)
+            until = parsedate_to_datetime(text)
+        except ValueError:
+            return None
+        seconds = (until if until.tzinfo else until.replace(tzinfo=UTC)).timestamp() - now
+    return min(max(seconds, SHORTEST_WAIT), LONGEST_WAIT)
