@@ -54,14 +54,16 @@ class Received:
 class Bus:
     """`async with Bus.connect(settings, service="planner") as bus`."""
 
-    def __init__(self, *, service: str, replicas: int = 1) -> None:
+    def __init__(self, *, service: str, streams: Iterable[topology.Stream] = topology.STREAMS, replicas: int = 1) -> None:
         self.service = service
+        self._streams = tuple(streams)
         self._replicas = replicas
         self._parts: list[Consumption | Feed | Members] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._ensuring = asyncio.Lock()
         self._ensured_at = float("-inf")
         self._draining = False
+        self._doors: set[str] = set()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Never has a result; gets the exception that makes this bus useless. A service waits on it."""
 
@@ -70,9 +72,19 @@ class Bus:
 
     @classmethod
     @asynccontextmanager
-    async def connect(cls, settings: Settings, *, service: str, patience: float | None = None) -> AsyncIterator[Self]:
-        """Connect and make sure of the streams. Waits for ever, or raises `Retry` after `patience` seconds (for tools)."""
-        bus = cls(service=service, replicas=settings.stream_replicas)
+    async def connect(
+        cls,
+        settings: Settings,
+        *,
+        service: str,
+        streams: Iterable[topology.Stream] = topology.STREAMS,
+        patience: float | None = None,
+    ) -> AsyncIterator[Self]:
+        """Connect and make sure of `streams`: a service's own (`rights`), none for a tool, which may only use what is there.
+
+        Waits for ever, or raises `Retry` after `patience` seconds (for tools).
+        """
+        bus = cls(service=service, streams=streams, replicas=settings.stream_replicas)
         try:
             async with asyncio.timeout(patience):
                 await bus._open(settings)
@@ -122,7 +134,7 @@ class Bus:
             if self._ensured_at >= asked_at:
                 return
             try:
-                await topology.ensure(self.js, replicas=self._replicas)
+                await topology.ensure(self.js, streams=self._streams, replicas=self._replicas)
             except (nats.errors.Error, TimeoutError) as error:
                 raise Retry(f"streams could not be made: {error or type(error).__name__}") from error
             self._ensured_at = time.monotonic()
@@ -257,6 +269,9 @@ class Bus:
         """
         for message in messages:
             subject = subjects.ASK + subjects.wildcard(message).removeprefix("tidegate.")
+            if subject in self._doors:
+                continue
+            self._doors.add(subject)
             await self.client.subscribe(subject, queue=f"tidegate-ask-{self.service}", cb=self._asked)
 
     async def _asked(self, msg: Msg) -> None:

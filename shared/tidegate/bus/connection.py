@@ -7,11 +7,13 @@ away; a caller would take them for sent. Here such a publish fails at once (`pen
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import nats
 import structlog
 from nats.aio.client import Client
 
+from tidegate.bus.rights import inbox_prefix
 from tidegate.config import Settings
 
 log = structlog.get_logger(__name__)
@@ -26,6 +28,7 @@ def connection_options(settings: Settings, *, service: str) -> dict[str, Any]:
     return {
         "servers": [server.strip() for server in settings.nats_url.split(",")],
         "name": f"tidegate-{service}",
+        "inbox_prefix": inbox_prefix(user_of(settings)),
         "user": settings.nats_user,
         "password": settings.nats_password,
         "user_credentials": str(credentials) if credentials else None,
@@ -37,6 +40,11 @@ def connection_options(settings: Settings, *, service: str) -> dict[str, Any]:
         "pending_size": 0,
         "drain_timeout": 5,
     }
+
+
+def user_of(settings: Settings) -> str | None:
+    """Who we are by password, given apart or in the URL."""
+    return settings.nats_user or urlsplit(settings.nats_url.split(",")[0].strip()).username
 
 
 async def connect(

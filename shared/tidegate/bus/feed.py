@@ -1,12 +1,14 @@
 """Hearing everything in every replica: for wake-ups, caches and the console. No acknowledgement, no share, no promise but this:
 
-after the stored messages it begins with come all later ones in order; after a gap (reconnect, stream or consumer
-deleted) it begins again. So a callback must bear repeats, and nothing is missed for good.
+after the stored messages it begins with come all later ones in order. After a gap (reconnect, consumer deleted) a feed of last
+values hears them again, any other goes on after the last message it heard; a stream made anew is heard from its beginning.
+So a callback must bear repeats, and nothing is missed for good.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
 from nats.aio.msg import Msg
@@ -28,12 +30,6 @@ Heard = Callable[[Message, Envelope], None]
 Beginning = Literal["last", "all", "new"]
 """With the last stored message per subject, with all that are stored, or with those to come."""
 
-_POLICIES: Mapping[Beginning, api.DeliverPolicy] = {
-    "last": api.DeliverPolicy.LAST_PER_SUBJECT,
-    "all": api.DeliverPolicy.ALL,
-    "new": api.DeliverPolicy.NEW,
-}
-
 
 class Feed:
     """Made by `Bus.feed`. `caught_up` is set once all values that were stored at the start have been heard."""
@@ -43,7 +39,9 @@ class Feed:
         self._stream = stream
         self._subject = subject
         self._heard = heard
-        self._policy = _POLICIES[beginning]
+        self._beginning = beginning
+        self._made: datetime | None = None  # when the stream was made: another time is another stream
+        self._seen = 0  # stream sequence of the last message heard
         self._next = 1  # consumer sequence; a jump means that something was lost on the way
         self.caught_up = asyncio.Event()
         self._pull = Pull(bus.client, stream=stream, ensure=self._ensure, deliver=self._take, anew_on_reconnect=True)
@@ -59,10 +57,11 @@ class Feed:
 
     async def _ensure(self) -> str:
         await self._bus.ensure()
+        start = await self._start()
         made = await self._bus.js.add_consumer(
             self._stream,
             api.ConsumerConfig(
-                deliver_policy=self._policy,
+                **start,
                 ack_policy=api.AckPolicy.NONE,
                 filter_subject=self._subject,
                 mem_storage=True,
@@ -76,12 +75,25 @@ class Feed:
             self.caught_up.set()
         return str(made.name)
 
+    async def _start(self) -> dict[str, Any]:
+        if self._beginning == "last":
+            return {"deliver_policy": api.DeliverPolicy.LAST_PER_SUBJECT}
+        info = await self._bus.js.stream_info(self._stream)
+        first_time = self._made is None
+        if first_time and self._beginning == "new":
+            self._seen = info.state.last_seq
+        elif self._made != info.created:
+            self._seen = 0
+        self._made = info.created
+        return {"deliver_policy": api.DeliverPolicy.BY_START_SEQUENCE, "opt_start_seq": self._seen + 1}
+
     def _take(self, msg: Msg) -> None:
         metadata = msg.metadata
         if metadata.sequence.consumer != self._next:
             self._pull.lost("a message was missed")
             return
         self._next += 1
+        self._seen = metadata.sequence.stream
         try:
             headers, body = unwrapped(msg.headers, msg.data)
             message = subjects.decoded(msg.subject, body)

@@ -182,9 +182,11 @@ NOTIFIER_OUTCOMES = Consumer(
 CONSUMERS: tuple[Consumer, ...] = (PLANNER_REQUESTS, SHIFTER_REQUESTS, ANALYZER_REQUESTS, NOTIFIER_EVENTS, NOTIFIER_OUTCOMES)
 
 
-async def ensure(js: JetStreamContext, consumers: Iterable[Consumer] = (), *, replicas: int = 1) -> None:
+async def ensure(
+    js: JetStreamContext, consumers: Iterable[Consumer] = (), *, streams: Iterable[Stream] = STREAMS, replicas: int = 1
+) -> None:
     """Create what is missing and migrate what differs. Idempotent, and safe when all services do it at once."""
-    for stream in STREAMS:
+    for stream in streams:
         await ensure_stream(js, stream, replicas=replicas)
     for consumer in consumers:
         await ensure_consumer(js, consumer)

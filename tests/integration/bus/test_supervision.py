@@ -12,7 +12,7 @@ from tidegate.bus.server import LocalNats
 from tidegate.bus.topology import STREAMS
 from tidegate.config import Settings
 from tidegate.errors import Retry
-from tidegate.messages import REQUESTS, TRAFFIC, RolloutCommanded, TrafficApplied, TrafficRequested
+from tidegate.messages import OUTCOMES, REQUESTS, TRAFFIC, RolloutCommanded, RolloutOutcome, TrafficApplied, TrafficRequested
 
 pytestmark = pytest.mark.integration
 
@@ -122,6 +122,36 @@ async def test_every_replica_hears_a_feed(bus, settings, until):
             await feed.caught_up.wait()
         await bus.publish(TrafficRequested(namespace="bus", name="web", uid="u", fence=1, digest="d"))
         await until(lambda: sorted(heard) == ["other", "test"])
+
+
+def recorded(number):
+    return RolloutOutcome(namespace="bus", name="web", verb="paused", uid="u", revision=number, hash="h")
+
+
+@pytest.mark.parametrize(("beginning", "expected"), [("all", [1, 2, 3, 4]), ("new", [3, 4])])
+async def test_a_feed_of_events_goes_on_where_it_was_after_a_restart_of_the_server(bus, nats, until, beginning, expected):
+    heard = []
+    for number in (1, 2):
+        await bus.publish(recorded(number))
+    feed = bus.feed(OUTCOMES, "tidegate.rollout.>", lambda message, _: heard.append(message.revision), beginning=beginning)
+    await asyncio.wait_for(feed.caught_up.wait(), 30)
+    await bus.publish(recorded(3))
+    await until(lambda: heard == expected[:-1])
+    await asyncio.to_thread(nats.restart)
+    await until(lambda: bus.connected)
+    await bus.publish(recorded(4))
+    await until(lambda: heard == expected)
+
+
+async def test_a_feed_of_events_hears_a_stream_that_was_made_anew_from_its_beginning(bus, until):
+    heard = []
+    for number in (1, 2):
+        await bus.publish(recorded(number))
+    bus.feed(OUTCOMES, "tidegate.rollout.>", lambda message, _: heard.append(message.revision), beginning="all")
+    await until(lambda: heard == [1, 2])
+    await bus.js.delete_stream(OUTCOMES)
+    await bus.publish(recorded(3))
+    await until(lambda: heard == [1, 2, 3])
 
 
 @pytest.mark.parametrize("fault", [delete_all_streams, restart_server, restart_server_empty])

@@ -1,0 +1,205 @@
+"""Who may do what on the bus: one NATS user per service, one for those who send requests, one for those who only listen. Pure.
+
+Nothing else grants a subject: `deploy/nats/users.conf` is written from this table (`make docs`), and the servers of the demo and
+of the tests take it as it is. A test compares it with what the services were seen to use, both ways, so an idle permission fails.
+
+Two things NATS cannot express, so they rest on the services behind it:
+- Who may create a consumer chooses where it delivers to. A listener could so have outcomes delivered to a request subject; they
+  are no requests, and end as dead letters.
+- A reply subject is chosen by whoever asks, so the planner may publish to every inbox (`envelope.inbox_or_none` refuses all else).
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tidegate.bus.subjects import ASK, wildcard
+from tidegate.bus.topology import (
+    ANALYZER_REQUESTS,
+    DEAD,
+    DEAD_SUBJECT,
+    PLANNER_REQUESTS,
+    SHIFTER_REQUESTS,
+    STREAMS,
+    Consumer,
+    Stream,
+)
+from tidegate.messages import (
+    ANALYSIS,
+    OUTCOMES,
+    REQUESTS,
+    TRAFFIC,
+    AnalysisConcluded,
+    AnalysisMeasured,
+    AnalysisRequested,
+    EventsRecorded,
+    RolloutCommanded,
+    RolloutOutcome,
+    RolloutRequested,
+    TrafficApplied,
+    TrafficRequested,
+)
+
+_API = "$JS.API"
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
+_STREAM = {stream.name: stream for stream in STREAMS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """What one user does, in the suite's words; `publish` and `subscribe` say it in those of NATS.
+
+    `declares`: streams it makes and migrates. `consumes`: durable consumers it makes, pulls from and acknowledges. `drives`:
+    streams all of whose consumers are its own affair. `feeds`: streams it hears through a consumer that is forgotten with its
+    connection. `reads`: streams it reads single messages from.
+    """
+
+    user: str
+    sends: tuple[str, ...] = ()
+    hears: tuple[str, ...] = ()
+    declares: tuple[str, ...] = ()
+    consumes: tuple[Consumer, ...] = ()
+    drives: tuple[str, ...] = ()
+    feeds: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+
+    @property
+    def publish(self) -> tuple[str, ...]:
+        subjects = [
+            *self.sends,
+            *(f"{_API}.STREAM.{verb}.{stream}" for stream in self.declares for verb in ("CREATE", "INFO", "UPDATE", "DELETE")),
+            *(subject for each in self.consumes for subject in _consuming(each.stream, each.name, filters=len(each.filters))),
+            *(subject for stream in self.drives for subject in _consuming(stream, "*", filters=1)),
+            *(subject for stream in self.feeds for subject in _feeding(stream)),
+            *(f"{_API}.STREAM.MSG.GET.{stream}" for stream in self.reads),
+        ]
+        return tuple(dict.fromkeys(subjects))
+
+    @property
+    def subscribe(self) -> tuple[str, ...]:
+        return (*self.hears, f"{inbox_prefix(self.user)}.>")
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        return tuple(_STREAM[name] for name in self.declares)
+
+
+def inbox_prefix(user: str | None) -> str:
+    """Where answers to this user arrive; without a user, as on a server that asks nobody, NATS's own prefix."""
+    return f"_INBOX.{_UNSAFE.sub('_', user)}" if user else "_INBOX"
+
+
+def _consuming(stream: str, consumer: str, *, filters: int) -> tuple[str, ...]:
+    create = f"{_API}.CONSUMER.CREATE.{stream}.{consumer}"
+    return (
+        f"{_API}.CONSUMER.INFO.{stream}.{consumer}",
+        f"{create}.>" if filters == 1 else create,  # a single filter is part of the subject
+        f"{_API}.CONSUMER.DELETE.{stream}.{consumer}",
+        f"{_API}.CONSUMER.MSG.NEXT.{stream}.{consumer}",
+        f"$JS.ACK.{stream}.{consumer}.>",
+    )
+
+
+def _feeding(stream: str) -> tuple[str, ...]:
+    """The server chooses the consumer's name, so any is admitted."""
+    return f"{_API}.STREAM.INFO.{stream}", f"{_API}.CONSUMER.CREATE.{stream}", f"{_API}.CONSUMER.MSG.NEXT.{stream}.*"
+
+
+def _records_of(service: str) -> str:
+    return wildcard(EventsRecorded).replace("*", service, 1)
+
+
+def _letters_of(consumer: str) -> str:
+    return DEAD_SUBJECT.format(consumer=consumer)
+
+
+def _asked(subject: str) -> str:
+    return ASK + subject.removeprefix("tidegate.")
+
+
+_CHANGES = (wildcard(RolloutRequested), wildcard(RolloutCommanded))
+_OUTCOME_TOPICS = tuple(subject for subject in _STREAM[OUTCOMES].subjects if subject.startswith("tidegate.rollout."))
+
+PLANNER: Final = Role(
+    user="planner",
+    sends=(
+        wildcard(RolloutOutcome),  # its wildcard admits requests too: the door below stores them
+        wildcard(RolloutCommanded),
+        wildcard(TrafficRequested),
+        wildcard(AnalysisRequested),
+        _records_of("planner"),
+        _letters_of(PLANNER_REQUESTS.name),
+        "tidegate.members.planner.*",
+        "_INBOX.>",
+    ),
+    hears=(*map(_asked, _CHANGES), "tidegate.members.planner.*"),
+    declares=(REQUESTS, TRAFFIC, ANALYSIS, OUTCOMES, DEAD),
+    consumes=(PLANNER_REQUESTS,),
+    feeds=(OUTCOMES, TRAFFIC),
+)
+SHIFTER: Final = Role(
+    user="traffic-shifter",
+    sends=(wildcard(TrafficApplied), _records_of("traffic-shifter"), _letters_of(SHIFTER_REQUESTS.name)),
+    declares=(TRAFFIC, OUTCOMES, DEAD),
+    consumes=(SHIFTER_REQUESTS,),
+    reads=(TRAFFIC,),
+)
+ANALYZER: Final = Role(
+    user="analyzer",
+    sends=(
+        wildcard(AnalysisMeasured),
+        wildcard(AnalysisConcluded),
+        _records_of("analyzer"),
+        _letters_of(ANALYZER_REQUESTS.name),
+        "tidegate.members.analyzer.*",
+    ),
+    hears=("tidegate.members.analyzer.*",),
+    declares=(ANALYSIS, OUTCOMES, DEAD),
+    consumes=(ANALYZER_REQUESTS,),
+)
+NOTIFIER: Final = Role(
+    user="notifier",
+    sends=("tidegate.dead.*",),  # a consumer, and so a letter box, per channel
+    declares=(OUTCOMES, DEAD),
+    drives=(OUTCOMES,),
+)
+LISTENER: Final = Role(user="listener", hears=_OUTCOME_TOPICS, feeds=(OUTCOMES,))
+SENDER: Final = Role(user="sender", sends=(*_CHANGES, *map(_asked, _CHANGES)), hears=_OUTCOME_TOPICS, feeds=(OUTCOMES,))
+"""Asks, is answered, and hears what came of it."""
+
+ROLES: Final[Mapping[str, Role]] = {role.user: role for role in (PLANNER, SHIFTER, ANALYZER, NOTIFIER, SENDER, LISTENER)}
+
+
+def streams_of(service: str) -> tuple[Stream, ...]:
+    """The streams a service makes sure of; all of them for one that has no user here."""
+    return ROLES[service].streams if service in ROLES else STREAMS
+
+
+def authorization(passwords: Mapping[str, str], roles: Mapping[str, Role] = ROLES) -> dict[str, Any]:
+    """The part of a server's configuration that knows the users, as JSON; a user without a password is left out."""
+    users = [
+        {
+            "user": user,
+            "password": passwords[user],
+            "permissions": {"publish": list(role.publish), "subscribe": list(role.subscribe)},
+        }
+        for user, role in roles.items()
+        if user in passwords
+    ]
+    return {"authorization": {"users": users}}
+
+
+def users_conf() -> str:
+    """The same for an installation, in the server's own syntax; passwords come from its environment."""
+    lines = ["# Generated from shared/tidegate/bus/rights.py by `make docs`; do not edit.", "authorization {", "  users = ["]
+    for user, role in ROLES.items():
+        lines += ["    {", f"      user: {user}", f"      password: ${password_variable(user)}", "      permissions: {"]
+        for verb, subjects in (("publish", role.publish), ("subscribe", role.subscribe)):
+            lines += [f"        {verb}: [", *(f'          "{subject}"' for subject in subjects), "        ]"]
+        lines += ["      }", "    }"]
+    return "\n".join([*lines, "  ]", "}", ""])
+
+
+def password_variable(user: str) -> str:
+    return f"NATS_PASSWORD_{user.upper().replace('-', '_')}"
