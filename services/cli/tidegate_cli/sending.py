@@ -84,7 +84,7 @@ async def events(connection: Connection, name: str | None, *, follow: bool, ever
 
 
 def bus() -> AbstractAsyncContextManager[Bus]:
-    return Bus.connect(settings_from(os.environ), service=SERVICE, patience=PATIENCE_SECONDS)
+    return Bus.connect(settings_from(os.environ), service=SERVICE, streams=(), patience=PATIENCE_SECONDS)
 
 
 @asynccontextmanager

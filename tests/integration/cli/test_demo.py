@@ -94,3 +94,19 @@ def test_it_can_be_ended_at_any_time(environment: dict[str, str], end: signal.Si
         _, complaint = demo.communicate(timeout=120)
     assert demo.returncode == 130
     assert complaint == "tidegate: interrupted; everything that was started has been ended\n"
+
+
+def test_a_service_that_dies_ends_it_with_the_end_of_its_log(environment: dict[str, str]) -> None:
+    with subprocess.Popen([*COMMAND, "--yes"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout is not None
+        planner = 0
+        for line in demo.stdout:
+            if line.startswith("services "):
+                planner = int(line.split()[2])
+            if "Healthy" in line:
+                break
+        os.kill(planner, signal.SIGKILL)
+        _, complaint = demo.communicate(timeout=120)
+    assert demo.returncode == 1
+    assert complaint.startswith(f"tidegate: planner (pid {planner}) was killed by signal 9; its log ends:\n    ")
+    assert "service.started" in complaint

@@ -22,6 +22,7 @@ from tidegate_cli.demo.scenario import Answer, Scenario
 from tidegate_cli.demo.screens import Screen, screen
 from tidegate_cli.local.background import down, state_file, up
 from tidegate_cli.local.controlplanes import Choice, chosen
+from tidegate_cli.local.services import ServiceDied, tail
 from tidegate_cli.local.signals import ending_on_signals
 from tidegate_cli.local.stack import running_stack
 
@@ -79,7 +80,12 @@ def _fleeting(choice: Choice, shown: Screen) -> Iterator[Ground]:
             asyncio.run(_create_namespace(kubeconfig, namespace))
             parts.callback(lambda: asyncio.run(_delete_namespace(kubeconfig, namespace)))
             shown.say(f"namespace       {namespace}; it is deleted in the end, the CRDs stay")
-        yield Ground(kubeconfig=kubeconfig, nats_url=stack.nats_url, namespace=namespace, check=stack.check)
+        try:
+            yield Ground(kubeconfig=kubeconfig, nats_url=stack.nats_url, namespace=namespace, check=stack.check)
+        except TidegateError as error:
+            if not isinstance(error, ServiceDied):  # which shows the end of its log itself
+                shown.say("\n" + "\n".join(f"{each.name}{tail(each)}" for each in stack.children))
+            raise
 
 
 @contextmanager

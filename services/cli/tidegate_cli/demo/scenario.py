@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from typing import Literal
 
 import yaml
 
@@ -15,11 +16,12 @@ from tidegate.bus import Bus
 from tidegate.errors import TidegateError
 from tidegate.kube.client import Kube
 from tidegate.kube.kinds import ROLLOUT, Object
-from tidegate.messages import OUTCOMES, Message, RolloutCommanded, RolloutOutcome, RolloutRequested
+from tidegate.messages import OUTCOMES, Message, OutcomeVerb, RolloutCommanded, RolloutOutcome, RolloutRequested
 from tidegate_cli.cluster import Place
 from tidegate_cli.demo.progress import is_promoted, is_rolled_back, waits_for_a_person
 from tidegate_cli.demo.screens import Screen
 from tidegate_cli.info import RolloutInfo
+from tidegate_cli.outcomes import outcome_detail
 from tidegate_cli.sending import whoami
 from tidegate_cli.tree import rollout_info
 
@@ -28,7 +30,7 @@ YELLOW = "argoproj/rollouts-demo:yellow"
 EVERY = 0.25
 STALL_SECONDS = 180.0
 ANSWER_SECONDS = 30.0
-LAST_OUTCOME_SECONDS = 15.0
+OUTCOME_SECONDS = 30.0
 
 
 class Answer(Enum):
@@ -53,6 +55,23 @@ class Scenario:
     heard: list[RolloutOutcome] = field(default_factory=list)
 
     async def play(self) -> None:
+        """To the end, or until one of the services dies, whatever is being waited for at that moment."""
+        tasks = {asyncio.create_task(self._play()), asyncio.create_task(self._watch_services())}
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in done:
+            task.result()
+
+    async def _watch_services(self) -> None:
+        while True:
+            self.check()
+            await asyncio.sleep(EVERY)
+
+    async def _play(self) -> None:
         rollout = yaml.safe_load(self.manifest.read_text())
         name = rollout["metadata"]["name"]
         feed = self.bus.feed(OUTCOMES, "tidegate.rollout.>", lambda message, _: self._hear(message, name), beginning="new")
@@ -61,12 +80,15 @@ class Scenario:
         await self._apply(rollout)
         await self._until(name, lambda info: info.status == "Healthy" and bool(info.replica_sets))
         await self._request_yellow(rollout, name)
-        await self._until(name, lambda info: waits_for_a_person(info) or info.status == "Degraded")
-        promoting = await self._decision()
-        await self._command(name, promoting=promoting)
-        done = (lambda info: is_promoted(info, YELLOW)) if promoting else is_rolled_back
-        await self._until(name, lambda info: done(info) or (promoting and info.status == "Degraded"))
-        await self._last_outcome("completed" if promoting else "aborted")
+        await self._until(name, waits_for_a_person)
+        if await self._is_to_be_promoted():
+            await self._command(name, "promote")
+            await self._until(name, lambda info: is_promoted(info, YELLOW))
+            await self._outcome("completed")
+        else:
+            await self._command(name, "abort")
+            await self._until(name, is_rolled_back, through_degraded=True)
+            await self._outcome("rolled-back")
         self._tell_outcomes()
 
     async def _apply(self, rollout: Object) -> None:
@@ -81,18 +103,18 @@ class Scenario:
         self._require(answer.accepted, answer.reason)
         self.screen.say("the planner accepted it")
 
-    async def _decision(self) -> bool:
+    async def _is_to_be_promoted(self) -> bool:
         if self.answer is Answer.ASK:
             return await self.screen.ask_to_promote()
         return self.answer is Answer.PROMOTE
 
-    async def _command(self, name: str, *, promoting: bool) -> None:
-        command = RolloutCommanded(namespace=self.namespace, name=name, verb="promote" if promoting else "abort")
+    async def _command(self, name: str, verb: Literal["promote", "abort"]) -> None:
+        command = RolloutCommanded(namespace=self.namespace, name=name, verb=verb)
         self.screen.say(f"\npublishing {command.subject_of()}")
         answer = await self.bus.request(command, timeout=ANSWER_SECONDS, requested_by=whoami())
         self._require(answer.accepted, answer.reason)
 
-    async def _until(self, name: str, done: Callable[[RolloutInfo], bool]) -> None:
+    async def _until(self, name: str, done: Callable[[RolloutInfo], bool], *, through_degraded: bool = False) -> None:
         """Show it until `done`. Time runs out only when nothing moves: slow machines are welcome, stuck ones are not."""
         before: RolloutInfo | None = None
         loop = asyncio.get_running_loop()
@@ -101,6 +123,8 @@ class Scenario:
             self.screen.show(info)
             if done(info):
                 return
+            if info.status == "Degraded" and not through_degraded:
+                raise TidegateError(f"the rollout is Degraded: {info.message}")
             if info != before:
                 before, moved = info, loop.time()
             elif loop.time() - moved > STALL_SECONDS:
@@ -109,27 +133,23 @@ class Scenario:
     async def _readings(self, name: str) -> AsyncIterator[RolloutInfo]:
         place = Place(self.kube, self.namespace)
         while True:
-            self.check()
             yield rollout_info(await place.seen(name))
             await asyncio.sleep(EVERY)
 
-    async def _last_outcome(self, verb: str) -> None:
-        """Outcomes are told after the fact; the last one may be a moment behind what the tree shows."""
+    async def _outcome(self, verb: OutcomeVerb) -> None:
+        """Wait for it: outcomes are told after the fact, a moment behind what the tree shows."""
         try:
-            async with asyncio.timeout(LAST_OUTCOME_SECONDS):
-                while self._last_started(verb) is None:
-                    self.check()
+            async with asyncio.timeout(OUTCOME_SECONDS):
+                while not self._has_heard(verb):  # noqa: ASYNC110 - the feed fills the list
                     await asyncio.sleep(EVERY)
         except TimeoutError as error:
-            raise TidegateError(f"the outcome {verb!r} was not heard within {LAST_OUTCOME_SECONDS:.0f} s") from error
+            raise TidegateError(f"the outcome {verb!r} was not heard within {OUTCOME_SECONDS:.0f} s") from error
 
-    def _last_started(self, verb: str) -> RolloutOutcome | None:
+    def _has_heard(self, verb: OutcomeVerb) -> bool:
         newest = max((each.revision for each in self.heard), default=0)
-        return next((each for each in self.heard if each.verb == verb and each.revision == newest), None)
+        return any(each.verb == verb and each.revision == newest for each in self.heard)
 
     def _tell_outcomes(self) -> None:
-        from tidegate_cli.outcomes import outcome_detail
-
         self.screen.say("\noutcomes received from the bus, in order:")
         for each in self.heard:
             self.screen.say(f"  revision {each.revision}  {each.verb:<18}  {outcome_detail(each)}".rstrip())

@@ -14,7 +14,7 @@ from tidegate.kube.credentials import load
 from tidegate.kube.errors import NotFound
 from tidegate.kube.kinds import CRD
 from tidegate_cli.local.controlplanes import Choice, ControlPlane, Report, running
-from tidegate_cli.local.services import Services
+from tidegate_cli.local.services import Child, Services
 
 FIELD_MANAGER = "tidegate"
 ESTABLISH_SECONDS = 60.0
@@ -30,6 +30,10 @@ class Stack:
     def settings(self) -> dict[str, str]:
         """What another shell has to set to work with it."""
         return {"KUBECONFIG": str(self.control_plane.kubeconfig), "NATS_URL": self.nats_url}
+
+    @property
+    def children(self) -> list[Child]:
+        return self.services.children if self.services is not None else []
 
     def check(self) -> None:
         if self.services is not None:
