@@ -4,7 +4,7 @@ A bad value stops the service at start with the variable's name, its value and w
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,11 +16,14 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Times are in seconds. `namespace` None means all namespaces; `instance_id` "" means objects without the label."""
+    """Times are in seconds. `namespace` None means all namespaces; `instance_id` "" means objects without the label.
+
+    Secrets are left out of `repr`, which ends up in logs.
+    """
 
     nats_url: str = "nats://127.0.0.1:4222"
     nats_user: str | None = None
-    nats_password: str | None = None
+    nats_password: str | None = field(default=None, repr=False)
     nats_credentials: Path | None = None
     stream_replicas: int = 1
     kubeconfig: Path | None = None
@@ -31,7 +34,7 @@ class Settings:
     health_port: int = 0
     resync: float = 30.0
     webhook_url: str | None = None
-    webhook_secret: str | None = None
+    webhook_secret: str | None = field(default=None, repr=False)
 
 
 def settings_from(environ: Mapping[str, str]) -> Settings:

@@ -20,7 +20,9 @@ def configure_logging(*, service: str, level: str, as_json: bool) -> None:
         renderer: structlog.typing.Processor = structlog.processors.JSONRenderer(serializer=_json)
         shared.append(structlog.processors.format_exc_info)
     else:
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        # Without the local variables that rich shows by default: among them are secrets and whole manifests.
+        traceback = structlog.dev.RichTracebackFormatter(show_locals=False)
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=traceback)
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
