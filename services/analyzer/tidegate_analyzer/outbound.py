@@ -1,0 +1,186 @@
+"""The way out for all providers: one place that decides whom they may call, how long it may take and how much may come back.
+
+URLs come from whoever may write an AnalysisTemplate; the analyzer must not become that person's hand inside the network:
+- Link-local addresses (169.254.0.0/16, fe80::/10) and the other addresses of cloud metadata services are refused, because
+  credentials are handed out there. The rule looks at the address that is connected to, after DNS and for every redirect, so no name
+  leads around it.
+- At most 1 MiB of answer is read, and compressed answers are refused: a few kilobytes can unfold into gigabytes.
+- A time-out covers the whole call, so an answer that drips cannot hold it open.
+- No cookie is kept and no header is added that the caller did not name, but User-Agent and Accept-Encoding.
+
+Certificates are verified against the system's roots unless the metric says `insecure`. Proxies of the environment are not used.
+"""
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from types import TracebackType
+from typing import Final, Self
+
+import httpcore
+import httpx
+
+from tidegate.errors import TidegateError
+
+MOST_BYTES: Final = 1024 * 1024
+MOST_REDIRECTS: Final = 10
+METADATA_SERVICES: Final = frozenset({"fd00:ec2::254", "100.100.100.200", "192.0.0.192"})  # AWS, Alibaba, Oracle
+CONNECTIONS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=30.0)
+"""No limit of connections here: waiting for one would let slow servers delay the others. How much is measured at once is limited
+where measurements are started."""
+
+
+class CallFailed(TidegateError):  # noqa: N818 - reads as the fact it states
+    """No answer: refused, too slow, too large, not allowed. The text names method and URL."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One HTTP call. Later headers of the same name win."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    timeout: float
+    insecure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status <= 299
+
+
+class Outbound:
+    """`async with Outbound() as outbound: await outbound.send(call)`. `allow_metadata` is for the owner of the process only."""
+
+    def __init__(self, *, allow_metadata: bool = False) -> None:
+        backend = _GuardedBackend(allow_metadata=allow_metadata)
+        self._clients = {insecure: _client(backend, insecure=insecure) for insecure in (False, True)}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for client in self._clients.values():
+            await client.aclose()
+
+    async def send(self, call: Call) -> Answer:
+        """The answer, whatever its status."""
+        what = f'{call.method} "{call.url}"'
+        try:
+            async with asyncio.timeout(call.timeout):
+                return await self._exchange(call)
+        except TimeoutError as error:
+            raise CallFailed(f"{what}: no answer within {call.timeout:g} s") from error
+        except httpx.TooManyRedirects as error:
+            raise CallFailed(f"{what}: stopped after {MOST_REDIRECTS} redirects") from error
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+            raise CallFailed(f"{what}: {error or type(error).__name__}") from error
+
+    async def _exchange(self, call: Call) -> Answer:
+        headers = httpx.Headers({"User-Agent": "tidegate-analyzer", "Accept-Encoding": "identity"})
+        for name, value in call.headers:
+            headers[name] = value
+        # Not `client.request`: that would add the client's own headers.
+        request = httpx.Request(call.method, call.url, headers=headers, content=call.body or None)
+        response = await self._clients[call.insecure].send(request, stream=True)
+        try:
+            return Answer(response.status_code, await _bounded(response), dict(response.headers))
+        finally:
+            await response.aclose()
+
+
+async def _bounded(response: httpx.Response) -> bytes:
+    encoding = response.headers.get("content-encoding", "identity")
+    if encoding != "identity":
+        raise ValueError(f"the answer is encoded as {encoding}, which was not asked for")
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            raise ValueError(f"the answer is larger than {MOST_BYTES} bytes")
+    return bytes(body)
+
+
+def _client(backend: httpcore.AsyncNetworkBackend, *, insecure: bool) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        transport=_Transport(backend, insecure=insecure),
+        follow_redirects=True,
+        max_redirects=MOST_REDIRECTS,
+        timeout=None,  # noqa: S113 - one time-out around the whole call instead of four inside it
+        trust_env=False,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+    )
+
+
+class _Transport(httpx.AsyncHTTPTransport):
+    """httpx's own, with our backend beneath: httpx has no parameter for it, and httpx is pinned to one minor version."""
+
+    def __init__(self, backend: httpcore.AsyncNetworkBackend, *, insecure: bool) -> None:
+        trust = ssl.create_default_context()
+        if insecure:
+            trust.check_hostname = False
+            trust.verify_mode = ssl.CERT_NONE
+        super().__init__(verify=trust, limits=CONNECTIONS)
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=trust,
+            max_connections=CONNECTIONS.max_connections,
+            max_keepalive_connections=CONNECTIONS.max_keepalive_connections,
+            keepalive_expiry=CONNECTIONS.keepalive_expiry,
+            network_backend=backend,
+        )
+
+
+class _GuardedBackend(httpcore.AsyncNetworkBackend):
+    """Resolves a name itself and connects to the addresses it has looked at, not to what a second look-up might say."""
+
+    def __init__(self, *, allow_metadata: bool) -> None:
+        self._allow_metadata = allow_metadata
+        self._inner = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        failure: Exception = httpcore.ConnectError(f"{host} has no address")
+        for address in await self._addresses(host, port):
+            try:
+                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+            except (httpcore.ConnectError, OSError) as error:
+                failure = error
+        raise failure
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    async def _addresses(self, host: str, port: int) -> list[str]:
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise httpcore.ConnectError(f"{host}: {error.strerror or error}") from error
+        addresses = list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+        if not self._allow_metadata and any(is_metadata(address) for address in addresses):
+            raise httpcore.ConnectError(f"{host} is a link-local or metadata address; metric providers may not call those")
+        return addresses
+
+
+def is_metadata(address: str) -> bool:
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    return ip.is_link_local or str(ip) in METADATA_SERVICES

@@ -1,0 +1,91 @@
+"""What a run's status says that is to be told: measurements, metrics and runs that finished. Pure.
+
+Ids are made of the run's uid and what happened, so that telling again after a restart is a repeat that the stream or the
+consumer drops. Texts of the Events: `argo-behaviour.md` 7.5.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tidegate.messages import AnalysisConcluded, AnalysisMeasured, EventsRecorded, Message, Record
+from tidegate_analyzer.metrics import TERMINAL, instant
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """A message, its deterministic id, when what it tells happened, and whether it is the run's end."""
+
+    id: str
+    message: Message
+    at: datetime
+    is_end: bool = False
+
+
+def concluded_id(uid: str) -> str:
+    return f"{uid}.concluded"
+
+
+def news(run: Json, *, now: datetime) -> list[News]:
+    """Everything the run has to tell, in order; the caller knows what was told already. The conclusion comes last, so that who
+    finds it on the bus knows that the rest is there too."""
+    return [*_measured(run), *_recorded(run, now), *_concluded(run, now)]
+
+
+def _place(run: Json) -> dict[str, Any]:
+    return {"namespace": run["metadata"]["namespace"], "name": run["metadata"]["name"]}
+
+
+def _results(run: Json) -> list[Json]:
+    return list((run.get("status") or {}).get("metricResults") or ())
+
+
+def _measured(run: Json) -> Iterator[News]:
+    uid = run["metadata"]["uid"]
+    for result in _results(run):
+        finished = [each for each in result.get("measurements") or () if each.get("phase") in TERMINAL]
+        first = result.get("count", 0) + result.get("error", 0) - len(finished) + 1
+        for number, each in enumerate(finished, first):
+            at = instant(each.get("finishedAt"))
+            if at is not None:
+                message = AnalysisMeasured(
+                    **_place(run),
+                    metric=result["name"],
+                    phase=each["phase"],
+                    value=each.get("value", ""),
+                    message=each.get("message", ""),
+                )
+                yield News(f"{uid}.{result['name']}.{number}", message, at)
+
+
+def _recorded(run: Json, now: datetime) -> Iterator[News]:
+    """Metrics that finished, then the run: one message each, for the id of a larger one would depend on when it was made."""
+    uid, status = run["metadata"]["uid"], run.get("status") or {}
+    for result in _results(run):
+        if result.get("phase") in TERMINAL:
+            last = (result.get("measurements") or [{}])[-1]
+            at = instant(last.get("finishedAt")) or instant(status.get("completedAt")) or now
+            text = f"Metric '{result['name']}' Completed. Result: {result['phase']}"
+            yield News(f"{uid}.metric.{result['name']}", _event(run, "Metric", result["phase"], text, at), at)
+    if status.get("phase") in TERMINAL:
+        at = instant(status.get("completedAt")) or now
+        text = f"Analysis Completed. Result: {status['phase']}"
+        yield News(f"{uid}.run", _event(run, "AnalysisRun", status["phase"], text, at), at, is_end=True)
+
+
+def _event(run: Json, of: str, phase: str, text: str, at: datetime) -> EventsRecorded:
+    record = Record(type="Warning" if phase in {"Failed", "Error"} else "Normal", reason=f"{of}{phase}", message=text)
+    return EventsRecorded(
+        **_place(run), service="analyzer", kind="AnalysisRun", uid=run["metadata"]["uid"], at=at, records=(record,)
+    )
+
+
+def _concluded(run: Json, now: datetime) -> Iterator[News]:
+    status = run.get("status") or {}
+    if status.get("phase") in TERMINAL:
+        message = AnalysisConcluded(**_place(run), phase=status["phase"], message=status.get("message", ""))
+        at = instant(status.get("completedAt")) or now
+        yield News(concluded_id(run["metadata"]["uid"]), message, at, is_end=True)
