@@ -19,6 +19,10 @@ from tidegate_planner.simulation.scheduler import Scheduler
 APPLY_SECONDS: Mapping[str, float] = {"prompt": 0.05, "slow": 8.0, "failing": 0.05}
 FAILURES_IN_A_ROW = 3
 RETRY_SECONDS = 4.0
+MESSAGES: Mapping[str, str] = {
+    "Failed": 'Metric "m" assessed Failed due to failed (1) > failureLimit (0)',
+    "Error": 'Metric "m" assessed Error due to consecutiveErrors (5) > consecutiveErrorLimit (4)',
+}
 
 
 @dataclass(slots=True)
@@ -109,5 +113,5 @@ class Analyzer:
         if run.phase == "Running":
             chance = self.clock.stream(f"verdict/{name}")
             phase = chance.choices(list(self.verdicts), list(self.verdicts.values()))[0]
-            message = {"Failed": "metric m failed", "Error": "metric m could not be measured"}.get(phase, "")
+            message = MESSAGES.get(phase, "")
             self.cluster.put_run(replace(run, phase=phase, message=message))

@@ -4,6 +4,7 @@ Rule of this file: it does to a `Plan` what the real shell does, and nothing els
 actions in order, each with its precondition; the first refusal ends the pass.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -25,6 +26,7 @@ from tidegate_planner.simulation.model import ROLLOUTS, RUNS, SERVICES, SETS, Cl
 from tidegate_planner.simulation.scheduler import Scheduler
 
 TEMPLATES = {("AnalysisTemplate", "check"): {"spec": {"metrics": [{"name": "m"}]}}}
+Decision = Callable[[Seen, float], Plan]
 PASS_DELAY, WRITE_SECONDS, RESTART_SECONDS = 0.002, 0.004, 2.0
 
 
@@ -51,8 +53,9 @@ class Cache:
 
 
 class PlannerProcess:
-    def __init__(self, name: str, clock: Scheduler, cluster: Cluster, around: Surroundings) -> None:
+    def __init__(self, name: str, clock: Scheduler, cluster: Cluster, around: Surroundings, decide: Decision = decide) -> None:
         self.name = name
+        self._decide = decide
         self.traffic: Traffic | None = None
         self._clock, self._cluster, self._around = clock, cluster, around
         self._caches: dict[str, Cache] = {}
@@ -106,7 +109,7 @@ class PlannerProcess:
             return
         self._due = False
         seen = self.see()
-        plan = decide(seen, self._clock.now)
+        plan = self._decide(seen, self._clock.now)
         self._around.decided(seen, plan)
         if plan.wake_at is not None:
             self._set_timer(plan.wake_at)

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from tidegate.durations import pause_duration
+from tidegate_planner.decide import decide
 from tidegate_planner.plan import Action, Plan, ScaleReplicaSet, ShiftTraffic, StartAnalysis, TerminateAnalysis
 from tidegate_planner.seen import Seen, Traffic
 from tidegate_planner.simulation import invariants
 from tidegate_planner.simulation.model import ROLLOUTS, Cluster, RefusedError
 from tidegate_planner.simulation.peers import Analyzer, TrafficShifter
 from tidegate_planner.simulation.people import People
-from tidegate_planner.simulation.process import PlannerProcess
+from tidegate_planner.simulation.process import Decision, PlannerProcess
 from tidegate_planner.simulation.scenario import Edit, Faults, Scenario
 from tidegate_planner.simulation.scheduler import START, Scheduler
 
@@ -32,6 +33,7 @@ class Run:
     scenario: Scenario
     listener: Listener | None = None
     watches_status: Callable[["Run"], None] | None = None
+    decide: Decision = decide
     faults: Faults = field(init=False)
     clock: Scheduler = field(init=False)
     cluster: Cluster = field(init=False)
@@ -50,7 +52,8 @@ class Run:
         self.cluster = Cluster(self.clock, scenario.manifest, scenario.behaviours, faults.capacity)
         self.shifter = TrafficShifter(self.clock, self.cluster, faults.shifter, self._traffic_told)
         self.analyzer = Analyzer(self.clock, self.cluster, scenario.verdicts, scenario.analysis_seconds)
-        self.planners = [PlannerProcess(f"planner-{number}", self.clock, self.cluster, self) for number in range(faults.planners)]
+        names = [f"planner-{number}" for number in range(faults.planners)]
+        self.planners = [PlannerProcess(name, self.clock, self.cluster, self, self.decide) for name in names]
         self.cluster.watchers.append(self._changed)
         self.people = People(self.cluster, self.shifter, self.planners)
         for edit in scenario.edits:

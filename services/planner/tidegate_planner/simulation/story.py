@@ -5,8 +5,10 @@ Rule of this file: text for people; a story names the seed, so that it can be to
 
 from dataclasses import dataclass, fields
 
+from tidegate_planner.decide import decide
 from tidegate_planner.simulation.chaos import scenario_of, shorter
 from tidegate_planner.simulation.invariants import BrokenError
+from tidegate_planner.simulation.process import Decision
 from tidegate_planner.simulation.run import Run
 from tidegate_planner.simulation.scenario import Faults, PodBehaviour, Scenario
 from tidegate_planner.simulation.scheduler import OverrunError
@@ -24,10 +26,10 @@ class Outcome:
     passes: int = 0
 
 
-def outcome_of(scenario: Scenario, *, lines: list[str] | None = None) -> Outcome:
+def outcome_of(scenario: Scenario, *, lines: list[str] | None = None, decide: Decision = decide) -> Outcome:
     """Play it to its end or its first break. `lines` gets the story."""
     listener = None if lines is None else (lambda moment, text: lines.append(f"{moment:10.3f}  {text}"))
-    run = Run(scenario, listener=listener)
+    run = Run(scenario, listener=listener, decide=decide)
     try:
         run.play()
     except BrokenError as broken:
@@ -39,7 +41,7 @@ def outcome_of(scenario: Scenario, *, lines: list[str] | None = None) -> Outcome
     return Outcome(writes=run.writes, passes=run.passes)
 
 
-def shrunk(scenario: Scenario, broken: str) -> Scenario:
+def shrunk(scenario: Scenario, broken: str, *, decide: Decision = decide) -> Scenario:
     """Fewest edits, crashes and features that still break the same promise; greedy, so minimal in each single thing."""
     attempts = 0
     again = True
@@ -47,16 +49,16 @@ def shrunk(scenario: Scenario, broken: str) -> Scenario:
         again = False
         for candidate in shorter(scenario):
             attempts += 1
-            if outcome_of(candidate).broken == broken:
+            if outcome_of(candidate, decide=decide).broken == broken:
                 scenario, again = candidate, True
                 break
     return scenario
 
 
-def story_of(scenario: Scenario) -> str:
+def story_of(scenario: Scenario, *, decide: Decision = decide) -> str:
     """The scenario, what happened, and what broke, as plain text."""
     lines: list[str] = []
-    outcome = outcome_of(scenario, lines=lines)
+    outcome = outcome_of(scenario, lines=lines, decide=decide)
     spec = {key: value for key, value in scenario.manifest["spec"].items() if key not in {"selector", "template"}}
     head = [f"seed {scenario.seed}", f"spec {spec}"]
     odd = {version: behaviour for version, behaviour in scenario.behaviours.items() if behaviour != PodBehaviour()}

@@ -1,0 +1,138 @@
+"""Where the peer ended, the planner ends: the same scenarios, played in the simulation, against three agreeing recordings of the
+peer on a real API server (`tests/data/recordings`). Hashes stand in order of appearance."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tidegate_planner.simulation.run import Run
+from tidegate_planner.simulation.scenario import Edit, EditKind, PodBehaviour, Scenario, pod_template
+
+RECORDINGS = json.loads((Path(__file__).parents[1] / "data/recordings/canary-ends.json").read_text())
+SERVICES = {"stableService": "stable", "canaryService": "canary"}
+CHECK = {"analysis": {"templates": [{"templateName": "check"}]}}
+
+
+def weight(value: int) -> dict[str, Any]:
+    return {"setWeight": value}
+
+
+def pause(duration: str | None = None) -> dict[str, Any]:
+    return {"pause": {"duration": duration} if duration else {}}
+
+
+def played(
+    canary: Mapping[str, Any],
+    *edits: tuple[EditKind, Any],
+    replicas: int = 4,
+    deadline: int = 600,
+    verdict: str = "Successful",
+) -> Run:
+    """The edits ten seconds apart; v1 to v3 become ready within a second, bad-image never does."""
+    spec = {
+        "replicas": replicas,
+        "selector": {"matchLabels": {"app": "app"}},
+        "template": pod_template("v1"),
+        "strategy": {"canary": canary},
+        "progressDeadlineSeconds": deadline,
+    }
+    scenario = Scenario(
+        seed=1,
+        manifest={"metadata": {"name": "app"}, "spec": spec},
+        behaviours={"bad-image": PodBehaviour(ready_after=None)},
+        edits=tuple(Edit(at=10.0 * (number + 1), kind=kind, value=value) for number, (kind, value) in enumerate(edits)),
+        verdicts={verdict: 1.0},
+    )
+    run = Run(scenario)
+    run.play()
+    return run
+
+
+SCENARIOS = {
+    "canary-steps": lambda: played(
+        {"steps": [weight(25), pause(), weight(50), pause("2s"), weight(75)]}, ("image", "v2"), ("promote", None)
+    ),
+    "canary-no-steps": lambda: played({}, ("image", "v2")),
+    "canary-unavailable-only": lambda: played(
+        {"steps": [weight(20), pause("1s"), weight(60), pause("1s")], "maxSurge": 0, "maxUnavailable": 2},
+        ("image", "v2"),
+        replicas=5,
+    ),
+    "canary-abort": lambda: played({"steps": [weight(50), pause()]}, ("image", "v2"), ("abort", None)),
+    "canary-promote-full": lambda: played(
+        {"steps": [weight(25), pause(), weight(50), pause()]}, ("image", "v2"), ("promote-full", None)
+    ),
+    "canary-second-revision": lambda: played(
+        {"steps": [weight(50), pause()]}, ("image", "v2"), ("image", "v3"), ("promote", None)
+    ),
+    "canary-spec-paused": lambda: played(
+        {"steps": [weight(50), pause("1s"), weight(75), pause("1s")]}, ("pause", None), ("image", "v2"), ("unpause", None)
+    ),
+    "canary-bad-image-deadline": lambda: played({"steps": [weight(50), pause()]}, ("image", "bad-image"), deadline=4),
+    "canary-steps-edited": lambda: played(
+        {"steps": [weight(25), pause()]}, ("image", "v2"), ("steps", [weight(50), pause("1s")])
+    ),
+    "canary-services": lambda: played({"steps": [weight(25), pause()], **SERVICES}, ("image", "v2"), ("promote", None)),
+    "analysis-step-pass": lambda: played({"steps": [weight(25), CHECK, weight(50)]}, ("image", "v2")),
+    "analysis-step-fail": lambda: played({"steps": [weight(25), CHECK, weight(50)]}, ("image", "v2"), verdict="Failed"),
+    "analysis-background-pass": lambda: played(
+        {**CHECK, "steps": [weight(25), pause("3s"), weight(50)]}, ("image", "v2")
+    ),
+}  # fmt: skip
+
+
+def numbered(text: str, hashes: Sequence[str]) -> str:
+    for number, each in enumerate(hashes, start=1):
+        text = text.replace(each, f"<hash{number}>")
+    return text
+
+
+def end_of(run: Run) -> dict[str, Any]:
+    """The end of a run in the shape of a recording."""
+    status, sets = run.cluster.rollout.status, [owned.seen for owned in run.cluster.sets.values()]
+    fields = RECORDED_FIELDS & status.keys()
+    ended = {
+        "status": {field: status[field] for field in fields},
+        "completion": status["duration"].get("completionStatus", ""),
+        "conditions": sorted([each["type"], each["status"], each["reason"], each["message"]] for each in status["conditions"]),
+        "replicaSets": {
+            each.name: {
+                "replicas": each.replicas,
+                "revision": each.annotations["rollout.argoproj.io/revision"],
+                "desired": each.annotations["rollout.argoproj.io/desired-replicas"],
+            }
+            for each in sets
+        },
+        "services": {service.name: service.hash for service in run.cluster.services.values()},
+        "analysisRuns": {
+            run.name: {
+                "app": "app",
+                "rollout-type": run.kind,
+                "rollouts-pod-template-hash": run.hash,
+                **({} if run.step_index is None else {"step-index": str(run.step_index)}),
+            }
+            for run in run.cluster.runs.values()
+        },
+    }
+    hashes = [each.hash for each in sorted(sets, key=lambda each: each.created)]
+    whole: dict[str, Any] = json.loads(numbered(json.dumps(ended), hashes))
+    return whole
+
+
+RECORDED_FIELDS = {
+    "phase", "message", "abort", "controllerPause", "promoteFull", "currentStepIndex", "replicas", "updatedReplicas",
+    "readyReplicas", "availableReplicas", "HPAReplicas", "selector", "stableRS", "currentPodHash",
+    "pauseConditions", "blueGreen",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_scenario_ends_as_the_peer_was_recorded_to_end(name: str) -> None:
+    assert RECORDINGS[name] == end_of(SCENARIOS[name]())
+
+
+def test_every_recorded_scenario_is_played() -> None:
+    assert set(RECORDINGS) == set(SCENARIOS)

@@ -1,0 +1,95 @@
+"""Random rollouts under random bad luck keep every promise; and the simulation can tell when one is broken.
+
+`python -m tidegate_planner.simulation --runs 10000 --seed 1` plays more of them; a seed that breaks is added to KEPT."""
+
+from dataclasses import replace
+
+import pytest
+
+from tidegate_planner.decide import decide
+from tidegate_planner.plan import Plan, ScaleReplicaSet, ShiftTraffic
+from tidegate_planner.seen import Seen
+from tidegate_planner.simulation.chaos import scenario_of
+from tidegate_planner.simulation.scenario import Faults
+from tidegate_planner.simulation.story import outcome_of, shrunk, story_of
+
+KEPT = {
+    8: "spec.paused on a finished rollout was written back and forth for ever",
+    43: "an old ReplicaSet went to 0 after its delay though the shifter had not moved the traffic",
+    61: "the deadline of an update never fired while an empty ReplicaSet kept its scale-down-deadline",
+    86: "an abort by the deadline left promoteFull standing, which lifted it again",
+    97: "a third revision took the pods of the second while half of the traffic was on them",
+    106: "setWeight 0 took the pods before the traffic",
+    372: "a deadline in the past woke the planner at once, for ever",
+    401: "an old ReplicaSet that waits for the shifter held up the deadline",
+    1343: "dynamicStableScale emptied stable while nothing was recorded of the traffic",
+    1555: "the share held for an interrupted canary was given to a set without pods",
+    2376: "a canary went to 0 while its share was held for want of stable pods",
+}
+
+
+@pytest.mark.parametrize("seed", KEPT)
+def test_a_seed_that_once_broke_a_promise_keeps_it(seed: int) -> None:
+    assert outcome_of(scenario_of(seed)).reason == ""
+
+
+@pytest.mark.parametrize("first", range(10_000, 10_400, 50))
+def test_fifty_random_rollouts_keep_every_promise(first: int) -> None:
+    broken = {seed: outcome for seed in range(first, first + 50) if (outcome := outcome_of(scenario_of(seed))).broken}
+    assert broken == {}
+
+
+def test_the_same_seed_tells_the_same_story() -> None:
+    assert story_of(scenario_of(2376)) == story_of(scenario_of(2376))
+
+
+# --- planners with a defect: each is found, and told in a short story -----------------------------------------------------
+
+
+def forgetting_pauses(seen: Seen, now: float) -> Plan:
+    """Ends every pause at once."""
+    status = dict(seen.status)
+    return decide(replace(seen, status={**status, "pauseConditions": []}) if status.get("pauseConditions") else seen, now)
+
+
+def overspending(seen: Seen, now: float) -> Plan:
+    """Asks for two pods more than it should, each time."""
+    plan = decide(seen, now)
+    grown = [
+        replace(action, after=action.after + 2) if isinstance(action, ScaleReplicaSet) and action.after > action.before else action
+        for action in plan.actions
+    ]
+    return replace(plan, actions=tuple(grown))
+
+
+def never_shifting(seen: Seen, now: float) -> Plan:
+    """Believes that the traffic is where it should be."""
+    plan = decide(seen, now)
+    asked = next((action.request.digest for action in plan.actions if isinstance(action, ShiftTraffic)), None)
+    if asked is None or seen.traffic is None:
+        return plan
+    return decide(replace(seen, traffic=replace(seen.traffic, digest=asked, state="applied")), now)
+
+
+def restless(seen: Seen, now: float) -> Plan:
+    """Writes the minute into the status."""
+    plan = decide(seen, now)
+    return replace(plan, status={**plan.status, "looked": now // 60})
+
+
+@pytest.mark.parametrize(
+    ("defect", "promises"),
+    [(forgetting_pauses, {"pause"}), (overspending, {"surge"}), (never_shifting, {"I2", "I4"}), (restless, {"I1"})],
+)
+def test_a_defect_is_found_within_a_hundred_runs(defect, promises) -> None:
+    outcomes = (outcome_of(scenario_of(seed), decide=defect) for seed in range(1, 101))
+    assert any(outcome.broken in promises for outcome in outcomes)
+
+
+@pytest.mark.parametrize(("defect", "promise"), [(forgetting_pauses, "pause"), (overspending, "surge")])
+def test_the_story_of_a_defect_is_cut_down_to_what_it_takes(defect, promise) -> None:
+    seed = next(seed for seed in range(1, 101) if outcome_of(scenario_of(seed), decide=defect).broken == promise)
+    shortest = shrunk(scenario_of(seed), promise, decide=defect)
+    assert len(shortest.edits) <= 1
+    assert shortest.faults == Faults()
+    assert promise in story_of(shortest, decide=defect).splitlines()[-1]
