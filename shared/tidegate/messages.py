@@ -57,8 +57,20 @@ class Message(Part):
     name: DnsName
 
     def subject_of(self) -> str:
-        tokens = {field: subject_token(str(getattr(self, field))) for field in type(self).model_fields}
-        return self.subject.format_map(tokens)
+        return self.subject.format_map(_Tokens(self))
+
+    def type_of(self) -> str:
+        return self.type.format_map(_Tokens(self)) if "{" in self.type else self.type
+
+
+class _Tokens(dict[str, str]):
+    """A message's fields as subject tokens, each made when it is asked for: a whole manifest is never turned into text for it."""
+
+    def __init__(self, message: Message) -> None:
+        self._message = message
+
+    def __missing__(self, field: str) -> str:
+        return subject_token(str(getattr(self._message, field)))
 
 
 # --- requests and commands: people and delivery tools -> planner ------------------------------------------------------

@@ -156,7 +156,7 @@ class Bus:
         envelope = Envelope(
             id=id or new_id(),
             source=f"/tidegate/{self.service}",
-            type=message.type.format_map(dict(message)),
+            type=message.type_of(),
             subject=f"{message.namespace}/{message.name}",
             time=datetime.now(UTC).isoformat(),  # noqa: TID251 - part of the shell
             correlation=correlation or ((cause.correlation or cause.id) if cause else ""),

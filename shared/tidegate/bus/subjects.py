@@ -6,7 +6,7 @@ NATS permissions are granted by subject, so a body that speaks of another object
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal, get_args, get_origin
 
 import orjson
@@ -20,6 +20,9 @@ MAX_BODY = 512 * 1024
 
 ASK = "tidegate.ask."
 """The request/reply door: `tidegate.ask.<rest>` for `tidegate.<rest>` (docs/bus.md)."""
+
+REMEMBERED = 4096
+"""Subjects whose meaning is kept at hand: each rollout has a few, and they repeat."""
 
 _FIELD = re.compile(r"^{(\w+)}$")
 _REASONS = 5  # validation errors told to a sender; the rest would only be noise
@@ -36,6 +39,7 @@ def key_of(subject: str) -> str:
     return "/".join(name_from_token(token) for token in tokens[-2:])
 
 
+@lru_cache(maxsize=REMEMBERED)
 def class_of(subject: str) -> type[Message] | None:
     for candidate in MESSAGES:
         if candidate.subject and fields_of(candidate, subject) is not None:
@@ -43,7 +47,8 @@ def class_of(subject: str) -> type[Message] | None:
     return None
 
 
-def fields_of(message: type[Message], subject: str) -> dict[str, str] | None:
+@lru_cache(maxsize=REMEMBERED)
+def fields_of(message: type[Message], subject: str) -> Mapping[str, str] | None:
     """The fields that a subject states, or None if it is not a subject of this class."""
     wanted, given = message.subject.split("."), subject.split(".")
     if len(wanted) != len(given):
