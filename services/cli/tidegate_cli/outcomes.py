@@ -38,11 +38,19 @@ def outcome_line(outcome: RolloutOutcome, *, time: str) -> str:
 def outcome_detail(outcome: RolloutOutcome) -> str:
     """The message is the rollout's own at that moment; it says something about an outcome only where something holds or fails."""
     parts = (
-        f"step {outcome.step + 1}/{outcome.steps}" if outcome.step is not None and outcome.steps else "",
+        _step(outcome),
         f"weight {outcome.weight}" if outcome.weight is not None else "",
         outcome.message if outcome.verb in BAD | {"paused"} else "",
     )
     return ", ".join(part for part in parts if part)
+
+
+def _step(outcome: RolloutOutcome) -> str:
+    """Counted like the tree's `Step`: how many are done. A step is told as completed by its own index, which is one less."""
+    if outcome.step is None or not outcome.steps:
+        return ""
+    done = outcome.step + (outcome.verb == "step-completed")
+    return f"step {done}/{outcome.steps}"
 
 
 def _clock(time: str) -> str:

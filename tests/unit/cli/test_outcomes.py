@@ -33,3 +33,8 @@ def test_without_a_correlation_the_revision_that_was_started_decides() -> None:
 def test_an_outcome_is_one_line() -> None:
     line = outcome_line(outcome("step-completed", step=0, steps=8, weight=20), time="2026-01-02T10:15:02.123Z")
     assert line == "10:15:02  default/web  revision 2  step-completed      step 1/8, weight 20"
+
+
+def test_a_pause_is_at_the_step_that_the_tree_shows() -> None:
+    line = outcome_line(outcome("paused", step=1, steps=8, message="CanaryPauseStep"), time="")
+    assert line == "default/web  revision 2  paused              step 1/8, CanaryPauseStep"
