@@ -79,6 +79,7 @@ class Planner:
         self._bus.feed(TRAFFIC, "tidegate.traffic.applied.*.*", self._hear_traffic)
         for cache in self.caches:
             await cache.synced.wait()
+        self._world.least_fence = min(cache.first_version for cache in self.caches)
         with contextlib.suppress(TimeoutError):  # then outcomes that were told already are told again, under the same ids
             await asyncio.wait_for(told.caught_up.wait(), FEED_PATIENCE)
         members = self._bus.members("planner", self._worker.share_with)
@@ -142,6 +143,7 @@ class Planner:
     def _hear_traffic(self, message: Message, _envelope: Envelope) -> None:
         if isinstance(message, TrafficApplied):
             verified = [report.verified for report in message.reports if report.verified is not None]
+            self._world.fences[message.uid] = max(message.fence, self._world.fences.get(message.uid, 0))
             self._world.traffic[message.uid] = Traffic(
                 digest=message.digest,
                 state=message.state,

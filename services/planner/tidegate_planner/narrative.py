@@ -52,8 +52,9 @@ class Told:
 
     @property
     def pause_id(self) -> str:
-        """Names this pause among all of its attempt."""
-        return "/".join((*(f"{reason}@{start}" for reason, start in self.pauses), *(("spec.paused",) if self.held_by_hand else ())))
+        """Names this pause among all of its attempt. Times have whole seconds, so two steps may pause at the same one."""
+        reasons = (*(f"{reason}@{start}" for reason, start in self.pauses), *(("spec.paused",) if self.held_by_hand else ()))
+        return f"{self.step}:{'/'.join(reasons)}"
 
     def same_attempt(self, other: "Told") -> bool:
         return (self.hash, self.attempt) == (other.hash, other.attempt)
@@ -102,13 +103,18 @@ def snapshot(seen: Seen) -> Told:
         message=status.get("message") or "",
         pauses=tuple((each["reason"], each.get("startTime") or "") for each in status.get("pauseConditions") or ()),
         held_by_hand=seen.spec is not None and seen.spec.paused,
-        abort=bool(status.get("abort")),
+        abort=bool(status.get("abort")) and _aborted_condition(status) is not None,
         weight=weights.get("weight"),
         attempt=(status.get("duration") or {}).get("rolloutStartedAt") or "",
         back_on_stable=_back_on_stable(seen, current),
         sets=sets,
         runs={run.name: run.phase for run in seen.analysis_runs if run.phase},
     )
+
+
+def _aborted_condition(status: Json) -> Json | None:
+    """An abort is told once it was carried out, with its reason; the bare flag may be a person's word from a moment ago."""
+    return next((each for each in status.get("conditions") or () if each.get("reason") == "RolloutAborted"), None)
 
 
 def _back_on_stable(seen: Seen, current: str) -> bool:
@@ -177,7 +183,8 @@ class _Teller:
 
     def _progress_records(self) -> Iterator[Record]:
         before, now = self._before, self._now
-        if before.paused and not now.paused and not now.abort:
+        released = not self._seen.status.get("controllerPause")  # still up when a person has cleared the pause: no Event then
+        if before.pauses and not now.pauses and not now.abort and released:
             yield _normal("RolloutResumed", "Rollout is resumed")
         for index, step in self._completed_steps():
             total = len(self._steps())
@@ -189,7 +196,8 @@ class _Teller:
             yield _normal("TrafficWeightUpdated", f"Traffic weight updated from {before.weight or 0} to {now.weight}")
         yield from self._analysis_records()
         if now.abort and not before.abort:
-            yield Record(type="Warning", reason="RolloutAborted", message=now.message.removeprefix("RolloutAborted: "))
+            message = (_aborted_condition(self._seen.status) or {}).get("message", "")
+            yield Record(type="Warning", reason="RolloutAborted", message=message)
         if now.promoted and not (before.promoted and before.hash == now.hash):
             text = f"Rollout completed update to revision {now.revision} ({now.hash}): {self._promotion_reason()}"
             yield _normal("RolloutCompleted", text)
@@ -218,11 +226,12 @@ class _Teller:
             yield self._outcome("superseded", before.attempt, about=before)
         if now.hash != before.hash and now.hash:
             yield self._outcome("started", now.attempt)
-        if before.paused and not now.paused and not now.abort and before.hash == now.hash:
+        went_on = (now.hash, now.step) != (before.hash, before.step)  # one pause may end and the next begin between two looks
+        if before.paused and (went_on or not now.paused) and not now.abort and before.hash == now.hash:
             yield self._outcome("resumed", f"{now.attempt}.{before.pause_id}")
         for index, _ in self._completed_steps():
             yield self._outcome("step-completed", f"{now.attempt}.{index}", step=index)
-        if now.paused and not before.paused:
+        if now.paused and (went_on or not before.paused):
             yield self._outcome("paused", f"{now.attempt}.{now.pause_id}", step=now.step)
         if now.weight is not None and now.weight != before.weight:
             yield self._outcome("weight-changed", f"{now.attempt}.{now.step}.{now.weight}", weight=now.weight)

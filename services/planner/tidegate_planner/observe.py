@@ -31,7 +31,11 @@ class Objects(Protocol):
 
 @dataclass(kw_only=True)
 class World:
-    """The caches, and what is in no object: `traffic` holds the last `traffic.applied` per rollout uid."""
+    """The caches, and what is in no object: `traffic` holds the last `traffic.applied` per rollout uid.
+
+    `fences` are the highest per uid that any request carried; `least_fence` is the version at which the caches were first whole:
+    no request of an earlier life of this process, or of another one until then, can have carried a higher one.
+    """
 
     rollouts: Objects
     replica_sets: Objects
@@ -39,6 +43,8 @@ class World:
     analysis_runs: Objects
     templates: Objects
     cluster_templates: Objects
+    fences: dict[str, int] = field(default_factory=dict)
+    least_fence: int = 0
     traffic: dict[str, Traffic] = field(default_factory=dict)
     taken_names: dict[str, frozenset[str]] = field(default_factory=dict)
     create_errors: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -66,6 +72,7 @@ class Observer:
     def forget(self, uid: str) -> None:
         self._readings.pop(uid, None)
         self._world.traffic.pop(uid, None)
+        self._world.fences.pop(uid, None)
         self._world.taken_names.pop(uid, None)
         self._world.create_errors.pop(uid, None)
 
@@ -78,7 +85,7 @@ class Observer:
         uid, namespace = metadata["uid"], metadata["namespace"]
         reading = self._read(manifest, uid)
         spec, status = reading.spec, manifest.get("status") or {}
-        return Seen(
+        seen = Seen(
             namespace=namespace,
             name=metadata["name"],
             uid=uid,
@@ -98,7 +105,10 @@ class Observer:
             templates=self._templates(namespace, manifest) if analyses_of(manifest) else {},
             taken_names=self._world.taken_names.get(uid, frozenset()),
             create_errors=self._world.create_errors.get(uid, {}),
+            least_fence=max(self._world.least_fence, self._world.fences.get(uid, 0)),
         )
+        self._world.fences[uid] = seen.fence
+        return seen
 
     def _read(self, manifest: Json, uid: str) -> _Reading:
         metadata, status = manifest["metadata"], manifest.get("status") or {}

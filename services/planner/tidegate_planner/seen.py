@@ -107,9 +107,14 @@ class Seen:
     templates: Mapping[tuple[str, str], Json] = field(default_factory=dict)
     taken_names: frozenset[str] = frozenset()
     create_errors: Mapping[str, str] = field(default_factory=dict)
+    least_fence: int = 0
 
     @property
     def fence(self) -> int:
-        """The highest resourceVersion this was read at (DESIGN.md 3): orders traffic requests, survives every restart."""
+        """The highest resourceVersion this was read at (DESIGN.md 3): orders traffic requests, survives every restart.
+
+        `least_fence` keeps it from falling when the object that carried the highest one is deleted.
+        """
         sets = max((each.resource_version for each in self.replica_sets), default=0)
-        return max(self.resource_version, sets, max((each.resource_version for each in self.services.values()), default=0))
+        services = max((each.resource_version for each in self.services.values()), default=0)
+        return max(self.resource_version, sets, services, self.least_fence)

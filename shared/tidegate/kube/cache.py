@@ -77,6 +77,7 @@ class Cache:
         self.labels = labels
         self.synced = asyncio.Event()
         self.lists = 0
+        self.first_version = 0  # of the first list: everything up to it has been seen
         self.watches = 0
         self.heard_at: float | None = None  # the loop's time of the last event or bookmark, for readiness
         self._source = source
@@ -141,6 +142,7 @@ class Cache:
         for change in self._store.listed([self._slimmed(item) for item in items], int(version)):
             self._announce(change)
         self._resume_from = version
+        self.first_version = self.first_version or int(version)
         self.synced.set()
 
     async def run(self) -> None:
