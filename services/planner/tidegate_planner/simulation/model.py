@@ -13,7 +13,7 @@ from tidegate.durations import rfc3339
 from tidegate.hashing import pod_template_hash
 from tidegate.rollout import Spec, spec_of
 from tidegate_planner.seen import AnalysisRun, ReplicaSet, Service
-from tidegate_planner.simulation.scenario import PodBehaviour, version_of
+from tidegate_planner.simulation.scenario import PodBehaviour, templates_named_in, version_of
 from tidegate_planner.simulation.scheduler import Scheduler
 
 Json = Mapping[str, Any]
@@ -42,6 +42,7 @@ class Rollout:
     resource_version: int
     annotations: Json
     status: Json
+    templates: Mapping[tuple[str, str], Json]
 
 
 @dataclass(slots=True)
@@ -98,6 +99,7 @@ class Cluster:
             resource_version=self.version,
             annotations=annotations,
             status=status,
+            templates=templates_named_in(manifest["spec"]["strategy"]),
         )
 
     def edit_spec(self, *, problem: str | None = None, **fields: Any) -> Rollout:

@@ -84,6 +84,7 @@ class Analyzer:
     cluster: Cluster
     verdicts: Mapping[str, float]
     seconds: float
+    failing_step: int | None = None
 
     def start(self, manifest: Mapping[str, Any]) -> None:
         metadata = manifest["metadata"]
@@ -113,5 +114,7 @@ class Analyzer:
         if run.phase == "Running":
             chance = self.clock.stream(f"verdict/{name}")
             phase = chance.choices(list(self.verdicts), list(self.verdicts.values()))[0]
+            if self.failing_step is not None and run.step_index == self.failing_step:
+                phase = "Failed"
             message = MESSAGES.get(phase, "")
             self.cluster.put_run(replace(run, phase=phase, message=message))

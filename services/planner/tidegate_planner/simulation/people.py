@@ -23,6 +23,7 @@ class People:
     def do(self, edit: Edit) -> None:
         deeds: Mapping[str, Callable[[Any], None]] = {
             "image": lambda version: self._edit_spec(template=pod_template(version)),
+            "template": lambda template: self._edit_spec(template=template),
             "steps": self._edit_steps,
             "replicas": lambda replicas: self._edit_spec(replicas=replicas),
             "pause": lambda _: self._edit_spec(paused=True),

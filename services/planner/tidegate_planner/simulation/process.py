@@ -25,7 +25,6 @@ from tidegate_planner.seen import Seen, Traffic
 from tidegate_planner.simulation.model import ROLLOUTS, RUNS, SERVICES, SETS, Cluster, RefusedError, Rollout
 from tidegate_planner.simulation.scheduler import Scheduler
 
-TEMPLATES = {("AnalysisTemplate", "check"): {"spec": {"metrics": [{"name": "m"}]}}}
 Decision = Callable[[Seen, float], Plan]
 PASS_DELAY, WRITE_SECONDS, RESTART_SECONDS = 0.002, 0.004, 2.0
 
@@ -212,7 +211,7 @@ def seen_of(
 ) -> Seen:
     return Seen(
         namespace="default",
-        name="app",
+        name=rollout.manifest["metadata"]["name"],
         uid="uid-app",
         generation=rollout.generation,
         resource_version=rollout.resource_version,
@@ -227,6 +226,6 @@ def seen_of(
         services=services,
         traffic=traffic,
         analysis_runs=tuple(runs.values()),
-        templates=TEMPLATES,
+        templates=rollout.templates,
         taken_names=taken_names,
     )

@@ -10,7 +10,7 @@ from typing import Any, Literal
 Json = Mapping[str, Any]
 
 EditKind = Literal[
-    "image", "steps", "replicas", "pause", "unpause", "abort", "retry", "promote", "promote-full",
+    "image", "template", "steps", "replicas", "pause", "unpause", "abort", "retry", "promote", "promote-full",
     "delete-set", "kill-pods", "wipe-bus", "break-spec", "mend-spec", "take-name",
 ]  # fmt: skip
 Shifter = Literal["prompt", "slow", "failing", "dead"]
@@ -66,6 +66,7 @@ class Scenario:
     auto_promote: float | None = None
     verdicts: Mapping[str, float] = field(default_factory=lambda: {"Successful": 1.0})
     analysis_seconds: float = 5.0
+    failing_step: int | None = None  # the analysis of this step fails, whatever `verdicts` says
 
     @property
     def canary(self) -> Json:
@@ -76,6 +77,21 @@ class Scenario:
 def pod_template(version: str) -> dict[str, Any]:
     """A template that differs by its version only; pods behave as the scenario says of this version."""
     return {"metadata": {"labels": {"app": "app"}}, "spec": {"containers": [{"name": "app", "image": f"app:{version}"}]}}
+
+
+def templates_named_in(manifest: Any) -> dict[tuple[str, str], dict[str, Any]]:
+    """For every analysis template that a manifest names, one that takes any arguments and has one metric."""
+    if isinstance(manifest, list):
+        parts = [templates_named_in(each) for each in manifest]
+    elif isinstance(manifest, Mapping):
+        parts = [templates_named_in(each) for each in manifest.values()]
+        name = manifest.get("templateName")
+        if isinstance(name, str):
+            kind = "ClusterAnalysisTemplate" if manifest.get("clusterScope") else "AnalysisTemplate"
+            parts.append({(kind, name): {"spec": {"metrics": [{"name": name}]}}})
+    else:
+        parts = []
+    return {key: template for part in parts for key, template in part.items()}
 
 
 def version_of(template: Json) -> str:
