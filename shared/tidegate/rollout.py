@@ -235,6 +235,16 @@ def _routing_step(entry: Json) -> Step:
     return Plugin(plugin.get("name", ""), plugin.get("config"))
 
 
+def selector_text(selector: Json) -> str:
+    """A label selector in the form of `kubectl -l`, sorted, as the scale subresource needs it."""
+    parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
+    for each in selector.get("matchExpressions") or ():
+        key, operator, values = each.get("key", ""), each.get("operator"), ",".join(sorted(each.get("values") or ()))
+        forms = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key, "DoesNotExist": f"!{key}"}
+        parts.append(forms.get(operator, key))
+    return ",".join(sorted(parts))
+
+
 def _strategy(strategy: Json) -> Canary | BlueGreen:
     if strategy.get("blueGreen") is not None:
         return _blue_green(strategy["blueGreen"])

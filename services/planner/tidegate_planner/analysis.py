@@ -11,7 +11,7 @@ from tidegate import keys
 from tidegate.rollout import Analysis
 from tidegate_planner.plan import StartAnalysis, TerminateAnalysis
 from tidegate_planner.progress import INCONCLUSIVE_RUN
-from tidegate_planner.seen import AnalysisRun
+from tidegate_planner.seen import AnalysisRun, Seen
 from tidegate_planner.situation import Situation, next_revision
 from tidegate_planner.targets import current_step
 from tidegate_planner.templates import merged_run_spec
@@ -168,18 +168,18 @@ def _manifest(at: Situation, wanted: RunInUse) -> Json:
             "namespace": seen.namespace,
             "labels": labels,
             "annotations": {**(metadata.get("annotations") or {}), keys.REVISION: revision},
-            "ownerReferences": [owner_reference(at)],
+            "ownerReferences": [owner_reference(seen)],
         },
         "spec": merged_run_spec(wanted.config.config, seen.templates, manifest=seen.manifest, hashes=_hashes(at)),
     }
 
 
-def owner_reference(at: Situation) -> Json:
+def owner_reference(seen: Seen) -> Json:
     return {
         "apiVersion": keys.API_VERSION,
         "kind": "Rollout",
-        "name": at.seen.name,
-        "uid": at.seen.uid,
+        "name": seen.name,
+        "uid": seen.uid,
         "controller": True,
         "blockOwnerDeletion": True,
     }

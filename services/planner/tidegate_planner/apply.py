@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 LAZY_FIELDS = frozenset({"replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "HPAReplicas", "message"})
 LAZY_CONDITIONS = frozenset({"Available"})
+CREATE_AGAIN_AFTER = 10.0  # seconds between attempts at a ReplicaSet that the API server refuses (a quota, a policy)
 RESEND_AFTER = 5.0  # seconds after which an unanswered request to another service is sent again
 
 
@@ -122,19 +123,30 @@ class Applier:
                 await self._patch_rollout(seen, {"spec": {"replicas": action.replicas}})
             case plans.AnnotateRollout():
                 await self._patch_rollout(seen, {"metadata": {"annotations": dict(action.annotations)}})
-            case plans.CreateReplicaSet():
-                await self._create(seen, action)
-            case plans.ScaleReplicaSet():
-                await self._scale(seen, action)
-            case plans.DeleteReplicaSet():
-                version = str(action.resource_version)
-                await self.kube.delete(REPLICA_SET, seen.namespace, action.name, uid=action.uid, resource_version=version)
             case plans.ShiftTraffic():
                 await self._ask(action.request, f"traffic/{action.request.digest}", memory)
             case plans.StartAnalysis():
                 await self._ask_for_run(seen, action.manifest["metadata"]["name"], memory, manifest=dict(action.manifest))
             case plans.TerminateAnalysis():
                 await self._ask_for_run(seen, action.name, memory, manifest=None)
+            case _:
+                await self._change_replica_set(seen, action, memory)
+
+    async def _change_replica_set(self, seen: Seen, action: plans.ReplicaSetAction, memory: Memory) -> None:
+        match action:
+            case plans.CreateReplicaSet():
+                await self._create(seen, action, memory)
+            case plans.ScaleReplicaSet():
+                await self._scale(seen, action)
+            case plans.DeleteReplicaSet():
+                version = str(action.resource_version)
+                await self.kube.delete(REPLICA_SET, seen.namespace, action.name, uid=action.uid, resource_version=version)
+            case plans.AdoptReplicaSet():
+                await self._set_owners(seen, action.name, action.uid, [action.owner])
+            case plans.ReleaseReplicaSet():
+                held = self.world.replica_sets.get(seen.namespace, action.name) or {"metadata": {}}
+                owners = held["metadata"].get("ownerReferences") or ()
+                await self._set_owners(seen, action.name, action.uid, [each for each in owners if each["uid"] != action.owner_uid])
 
     async def _patch_rollout(self, seen: Seen, patch: dict[str, Any]) -> None:
         """Where a status was written just before, its answer is in the cache and carries the version to be conditional on."""
@@ -143,14 +155,17 @@ class Applier:
         written = await self.kube.merge_patch(ROLLOUT, seen.namespace, seen.name, patch, resource_version=version)
         self.rollouts.note_write(written)
 
-    async def _create(self, seen: Seen, action: plans.CreateReplicaSet) -> None:
-        errors = self.world.create_errors
+    async def _create(self, seen: Seen, action: plans.CreateReplicaSet, memory: Memory) -> None:
+        errors, topic = self.world.create_errors, f"create/{action.hash}"
+        if self.clock() < memory.asked.get(topic, 0.0) + CREATE_AGAIN_AFTER:
+            return
         try:
             created = await self.kube.create(REPLICA_SET, dict(action.manifest))
         except AlreadyExists:
             await self._note_namesake(seen, action)
             return
         except (Invalid, Forbidden) as error:
+            memory.asked[topic] = self.clock()
             errors[seen.uid] = {**errors.get(seen.uid, {}), action.hash: str(error)}
             log.warning("replica set refused", namespace=seen.namespace, rollout=seen.name, error=str(error))
             raise
@@ -187,6 +202,11 @@ class Applier:
         written = await self.kube.json_patch(REPLICA_SET, seen.namespace, action.name, operations)
         self.replica_sets.note_write(written)
 
+    async def _set_owners(self, seen: Seen, name: str, uid: str, owners: list[Json]) -> None:
+        """Conditional on the uid: a namesake created meanwhile is not ours to claim."""
+        patch = {"metadata": {"uid": uid, "ownerReferences": owners}}
+        self.replica_sets.note_write(await self.kube.merge_patch(REPLICA_SET, seen.namespace, name, patch))
+
     async def _ask_for_run(self, seen: Seen, name: str, memory: Memory, *, manifest: dict[str, Any] | None) -> None:
         request = AnalysisRequested(
             namespace=seen.namespace, name=name, rollout=seen.name, manifest=manifest, terminate=manifest is None
@@ -198,7 +218,7 @@ class Applier:
         now = self.clock()
         if now < memory.asked.get(topic, -RESEND_AFTER) + RESEND_AFTER:
             return
-        memory.asked = {key: at for key, at in memory.asked.items() if now < at + RESEND_AFTER}
+        memory.asked = {key: at for key, at in memory.asked.items() if now < at + CREATE_AGAIN_AFTER}
         memory.asked[topic] = now
         try:
             await self.bus.publish(message)

@@ -223,7 +223,7 @@ def new_manifest(at: Situation, *, replicas: int, revision: int) -> dict[str, An
             "namespace": seen.namespace,
             "labels": labels,
             "annotations": {**copied, keys.REVISION: str(revision), keys.DESIRED_REPLICAS: str(spec.replicas)},
-            "ownerReferences": [owner_reference(at)],
+            "ownerReferences": [owner_reference(seen)],
         },
         "spec": {"replicas": replicas, "selector": selector, "template": template},
     }

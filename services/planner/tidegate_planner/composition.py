@@ -23,7 +23,7 @@ from tidegate.kube.kinds import (
 from tidegate.messages import OUTCOMES, TRAFFIC, EventsRecorded, Message, RolloutCommanded, RolloutRequested, TrafficApplied
 from tidegate.service import Reactions, Service
 from tidegate_planner.apply import Applier
-from tidegate_planner.observe import BY_OWNER, Observer, World, analyses_of, owners_of, service_names
+from tidegate_planner.observe import BY_OWNER, ORPHANS, Observer, World, analyses_of, orphaned_in, owners_of, service_names
 from tidegate_planner.requests import Requests
 from tidegate_planner.seen import Traffic
 from tidegate_planner.telling import Teller
@@ -107,6 +107,7 @@ class Planner:
 
     def _wire(self) -> None:
         self._replica_sets.add_index(BY_OWNER, owners_of)
+        self._replica_sets.add_index(ORPHANS, orphaned_in)
         self._runs.add_index(BY_OWNER, owners_of)
         self._rollouts.add_index(BY_SERVICE, lambda rollout: [_scoped(rollout, name) for name in service_names(rollout)])
         self._rollouts.add_index(BY_TEMPLATE, lambda rollout: ["any"] if analyses_of(rollout) else [])

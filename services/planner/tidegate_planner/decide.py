@@ -7,9 +7,11 @@ it was made from, so the worst that a stale one can do is to be refused.
 from dataclasses import replace
 
 from tidegate.durations import rfc3339
+from tidegate.messages import TrafficRequested
 from tidegate.rollout import Canary, Spec
 from tidegate_planner import analysis, canary, children, routing
-from tidegate_planner.plan import Action, Plan, SetDefaultReplicas, ShiftTraffic
+from tidegate_planner.analysis import owner_reference
+from tidegate_planner.plan import Action, AdoptReplicaSet, Plan, ReleaseReplicaSet, SetDefaultReplicas, ShiftTraffic
 from tidegate_planner.progress import Progress, aborted, obeyed, progress_of, restarted
 from tidegate_planner.seen import Seen
 from tidegate_planner.situation import Situation, new_replica_set, roles_of
@@ -24,11 +26,21 @@ def decide(seen: Seen, now: float) -> Plan:
     if f"{seen.name}-{seen.template_hash}" in seen.taken_names:
         collided = {**seen.status, "collisionCount": int(seen.status.get("collisionCount") or 0) + 1}
         return Plan(status=collided)
+    if seen.orphans or seen.strangers:
+        return Plan(status=seen.status, actions=_claims(seen))  # what the rollout consists of comes first
     strategy = seen.spec.strategy
     if not isinstance(strategy, Canary):
         problem = f'The Rollout "{seen.name}" is invalid: spec.strategy.blueGreen: this version of Tidegate does canaries only'
         return Plan(status=invalid_status(seen.status, problem=problem, generation=seen.generation, now=rfc3339(now)))
     return _decide_canary(_situation(seen, seen.spec, strategy, now))
+
+
+def _claims(seen: Seen) -> tuple[Action, ...]:
+    """Adopt and release by the rules of every Kubernetes controller (`argo-behaviour.md` 2.3)."""
+    owner = owner_reference(seen)
+    adopted = (AdoptReplicaSet(name=each.name, uid=each.uid, owner=owner) for each in seen.orphans)
+    released = (ReleaseReplicaSet(name=each.name, uid=each.uid, owner_uid=seen.uid) for each in seen.strangers)
+    return (*adopted, *released)
 
 
 def _situation(seen: Seen, spec: Spec, strategy: Canary, now: float) -> Situation:
@@ -68,7 +80,7 @@ def _actions(at: Situation) -> list[Action]:
     if not at.spec.replicas_given:
         actions.append(SetDefaultReplicas(replicas=at.spec.replicas))
     request = routing.wanted(at)
-    if request is not None and not _confirmed(at, request.digest):
+    if request is not None and not _confirmed(at, request):
         actions.append(ShiftTraffic(request=request))
     actions += children.replica_set_actions(at)
     actions += analysis.idle_runs(at)
@@ -76,9 +88,11 @@ def _actions(at: Situation) -> list[Action]:
     return actions
 
 
-def _confirmed(at: Situation, digest: str) -> bool:
-    traffic = at.seen.traffic
-    return traffic is not None and traffic.digest == digest and traffic.state == "applied"
+def _confirmed(at: Situation, request: TrafficRequested) -> bool:
+    """Asked for, answered, and not changed by another hand since."""
+    traffic, services = at.seen.traffic, at.seen.services
+    in_place = all(services[each.service].hash == each.hash for each in request.services)
+    return in_place and traffic is not None and traffic.digest == request.digest and traffic.state == "applied"
 
 
 def _wake_at(at: Situation, status: dict[str, object]) -> float | None:

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 from tidegate import keys
 from tidegate.hashing import pod_template_hash
-from tidegate.rollout import Canary, Spec, spec_of
+from tidegate.kube.selectors import labels_match
+from tidegate.rollout import Canary, Spec, selector_text, spec_of
 from tidegate_planner.seen import AnalysisRun, ReplicaSet, Seen, Service, Traffic
 from tidegate_planner.templates import CLUSTER, NAMESPACED
 from tidegate_planner.validation import References, message, problems
@@ -85,6 +86,8 @@ class Observer:
         uid, namespace = metadata["uid"], metadata["namespace"]
         reading = self._read(manifest, uid)
         spec, status = reading.spec, manifest.get("status") or {}
+        owned = [replica_set_of(each) for each in self._world.replica_sets.by_index(BY_OWNER, uid)]
+        selector = selector_text(spec.selector) if spec else ""
         seen = Seen(
             namespace=namespace,
             name=metadata["name"],
@@ -98,7 +101,9 @@ class Observer:
             spec=spec,
             problem=reading.problem,
             template_hash=reading.template_hash,
-            replica_sets=tuple(replica_set_of(each) for each in self._world.replica_sets.by_index(BY_OWNER, uid)),
+            replica_sets=tuple(each for each in owned if not selector or labels_match(selector, each.labels)),
+            orphans=self._orphans(namespace, selector),
+            strangers=tuple(each for each in owned if selector and not labels_match(selector, each.labels)),
             services=self._services(namespace, spec),
             traffic=self._world.traffic.get(uid),
             analysis_runs=tuple(analysis_run_of(each) for each in self._world.analysis_runs.by_index(BY_OWNER, uid)),
@@ -157,6 +162,13 @@ class Observer:
             found[key[0], name] = held
             waiting.extend(_listed((held or {}).get("spec") or {}, "templates"))
         return found
+
+    def _orphans(self, namespace: str, selector: str) -> tuple[ReplicaSet, ...]:
+        """Those of no controller that the selector matches; there are none on nearly every day."""
+        if not selector:
+            return ()
+        found = (replica_set_of(each) for each in self._world.replica_sets.by_index(ORPHANS, namespace))
+        return tuple(each for each in found if not each.deleting and labels_match(selector, each.labels))
 
     def _services(self, namespace: str, spec: Spec | None) -> dict[str, Service]:
         if spec is None or not isinstance(spec.strategy, Canary):
@@ -243,6 +255,12 @@ def analysis_run_of(manifest: Json) -> AnalysisRun:
 def owners_of(manifest: Json) -> Iterable[str]:
     """Index: the uid of the controlling owner."""
     return (each["uid"] for each in manifest["metadata"].get("ownerReferences") or () if each.get("controller"))
+
+
+def orphaned_in(manifest: Json) -> Iterable[str]:
+    """Index: the namespace, of objects without a controller."""
+    owners = manifest["metadata"].get("ownerReferences") or ()
+    return () if any(each.get("controller") for each in owners) else (manifest["metadata"]["namespace"],)
 
 
 def _version(manifest: Json | None) -> str:

@@ -52,6 +52,24 @@ class DeleteReplicaSet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptReplicaSet:
+    """Make this rollout the controller of a ReplicaSet that its selector matches and that has none."""
+
+    name: str
+    uid: str
+    owner: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseReplicaSet:
+    """Let go of a ReplicaSet that the selector does not match any more; `owner_uid` is whose reference is taken out."""
+
+    name: str
+    uid: str
+    owner_uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShiftTraffic:
     request: TrafficRequested
 
@@ -66,16 +84,8 @@ class TerminateAnalysis:
     name: str
 
 
-Action = (
-    SetDefaultReplicas
-    | AnnotateRollout
-    | CreateReplicaSet
-    | ScaleReplicaSet
-    | DeleteReplicaSet
-    | ShiftTraffic
-    | StartAnalysis
-    | TerminateAnalysis
-)
+ReplicaSetAction = CreateReplicaSet | ScaleReplicaSet | DeleteReplicaSet | AdoptReplicaSet | ReleaseReplicaSet
+Action = SetDefaultReplicas | AnnotateRollout | ReplicaSetAction | ShiftTraffic | StartAnalysis | TerminateAnalysis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

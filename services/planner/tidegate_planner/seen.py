@@ -84,8 +84,9 @@ class Seen:
     """Everything one decision is made from.
 
     `spec` is None when `problem` tells what is wrong with the manifest (the whole text of the InvalidSpec condition).
-    `taken_names` are names of ReplicaSets that exist but are not ours or not equal: the next hash must differ
-    (`argo-behaviour.md` 2.3). `create_errors` maps a hash to the API server's refusal of its ReplicaSet.
+    `orphans` match the selector and have no controller; `strangers` have this one and match no more. `taken_names` are names of
+    ReplicaSets that exist but are not ours or not equal: the next hash must differ (`argo-behaviour.md` 2.3). `create_errors` maps
+    a hash to the API server's refusal of its ReplicaSet.
     """
 
     namespace: str
@@ -101,6 +102,8 @@ class Seen:
     problem: str | None = None
     template_hash: str = ""
     replica_sets: tuple[ReplicaSet, ...] = ()
+    orphans: tuple[ReplicaSet, ...] = ()
+    strangers: tuple[ReplicaSet, ...] = ()
     services: Mapping[str, Service] = field(default_factory=dict)
     traffic: Traffic | None = None
     analysis_runs: tuple[AnalysisRun, ...] = ()

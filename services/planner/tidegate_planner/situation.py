@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tidegate.podtemplate import same_template
-
 from tidegate.rollout import Canary, Spec
 from tidegate_planner.progress import Progress
 from tidegate_planner.replicas import Budget, Count, budget

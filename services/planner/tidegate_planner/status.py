@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidegate.durations import epoch, rfc3339
-from tidegate.rollout import Analysis, Experiment, Pause
+from tidegate.rollout import Analysis, Experiment, Pause, selector_text
 from tidegate_planner import analysis, chronicle, conditions
 from tidegate_planner.conditions import Conditions
 from tidegate_planner.situation import Situation
@@ -80,16 +80,6 @@ def _canary(at: Situation) -> dict[str, Any]:
     canary: dict[str, Any] = dict(analysis.run_statuses(at))
     weights = chronicle.weights(at)
     return {**canary, "weights": weights} if weights else canary
-
-
-def selector_text(selector: Json) -> str:
-    """A label selector in the form of `kubectl -l`, sorted, as the scale subresource needs it."""
-    parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
-    for each in selector.get("matchExpressions") or ():
-        key, operator, values = each.get("key", ""), each.get("operator"), ",".join(sorted(each.get("values") or ()))
-        forms = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key, "DoesNotExist": f"!{key}"}
-        parts.append(forms.get(operator, key))
-    return ",".join(sorted(parts))
 
 
 # --- conditions --------------------------------------------------------------------------------------------------------

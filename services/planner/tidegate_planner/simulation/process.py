@@ -11,10 +11,12 @@ from typing import Any, Protocol
 from tidegate_planner.decide import decide
 from tidegate_planner.plan import (
     Action,
+    AdoptReplicaSet,
     AnnotateRollout,
     CreateReplicaSet,
     DeleteReplicaSet,
     Plan,
+    ReleaseReplicaSet,
     ScaleReplicaSet,
     SetDefaultReplicas,
     ShiftTraffic,
@@ -173,6 +175,8 @@ class PlannerProcess:
                 cluster.delete_set(action.name, uid=action.uid, resource_version=action.resource_version)
                 self._caches[SETS].objects.pop(action.name, None)
                 return f"delete {action.name}"
+            case AdoptReplicaSet() | ReleaseReplicaSet():
+                raise AssertionError("the modelled cluster has no ReplicaSets without an owner")
         self._send(action)
         return ""
 
