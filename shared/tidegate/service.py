@@ -30,6 +30,7 @@ from faststream import FastStream
 
 from tidegate.bus import Bus, Consumer, Handlers
 from tidegate.bus.application import application
+from tidegate.bus.rights import streams_of
 from tidegate.config import Settings, settings_from
 from tidegate.errors import SettingError
 from tidegate.health import Health
@@ -119,7 +120,7 @@ async def serve(name: str, compose: Compose, settings: Settings) -> int:
 async def _live(name: str, compose: Compose, settings: Settings) -> None:
     conditions: dict[str, Callable[[], bool]] = {"started": lambda: False}
     async with Health(settings.health_port, conditions), AsyncExitStack() as stack:
-        bus = await stack.enter_async_context(Bus.connect(settings, service=name))
+        bus = await stack.enter_async_context(Bus.connect(settings, service=name, streams=streams_of(name)))
         service = Service(name, settings, bus, stack)
         stack.push_async_callback(service.cancel_tasks)
         conditions.update(service.conditions)

@@ -157,6 +157,7 @@ ANALYZER: Final = Role(
     hears=("tidegate.members.analyzer.*",),
     declares=(ANALYSIS, OUTCOMES, DEAD),
     consumes=(ANALYZER_REQUESTS,),
+    feeds=(ANALYSIS,),
 )
 NOTIFIER: Final = Role(
     user="notifier",
