@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 
+import orjson
 import pytest
 
 from tidegate_cli.app import go_style_switches, main, program_name
@@ -27,7 +28,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 COMMANDS = (
-    "get list status promote abort retry pause restart undo set terminate request events crds lint eval demo up down services"
+    "get list status promote abort retry pause restart undo set terminate request events crds lint plan eval demo up down services"
 )
 
 
@@ -96,6 +97,31 @@ def test_lint_ends_with_1_when_it_finds_something(run: Run, tmp_path: Path) -> N
     code, out, _ = run("lint", "-f", str(file))
     assert code == 1
     assert all(line.startswith(f"{file}: Rollout/web: ") for line in out.splitlines())
+
+
+SEED = str(Path(__file__).parents[3] / "deploy/examples/seed-rollout.yaml")
+
+
+def test_plan_shows_the_whole_way_of_the_example(run: Run) -> None:
+    code, out, _ = run("plan", SEED, "--person-resumes-after", "2m")
+    assert code == 0
+    first, *_, last = out.splitlines()
+    assert first.split() == ["TIME", "STEP", "WEIGHT", "CANARY", "STABLE", "PHASE"]
+    assert last.endswith("Healthy")
+
+
+def test_plan_answers_what_if(run: Run) -> None:
+    code, out, _ = run("plan", SEED, "--abort-at", "1", "-o", "json")
+    assert code == 0
+    assert orjson.loads(out)[-1]["phase"] == "Degraded"
+
+
+def test_plan_of_a_broken_rollout_is_refused(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text("kind: Rollout\nmetadata: {name: web}\nspec: {}\n")
+    code, out, err = run("plan", str(file))
+    assert (code, out) == (1, "")
+    assert err.startswith("tidegate: the planner would not act on it: spec.selector: Required value")
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
-"""`crds`, `lint`, `eval`: without a cluster, without a bus."""
+"""`crds`, `lint`, `plan`, `eval`: without a cluster, without a bus."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from tidegate_cli import terminal
+from tidegate_cli.commands.watch import AsOutput, seconds
+from tidegate_cli.terminal import Output
 
 PANEL = "Check"
 
@@ -13,6 +15,7 @@ PANEL = "Check"
 def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(crds)
     app.command(rich_help_panel=PANEL)(lint)
+    app.command(rich_help_panel=PANEL)(plan)
     app.command("eval", rich_help_panel=PANEL)(evaluate)
 
 
@@ -38,6 +41,47 @@ def lint(
         terminal.say(f"{file}: {complaint}")
     if found:
         raise typer.Exit(1)
+
+
+def _duration(text: str) -> Any:
+    return typer.Option(parser=seconds, metavar="DURATION", show_default=False, help=text)
+
+
+def _step(text: str) -> Any:
+    return typer.Option(min=0, metavar="STEP", show_default=False, help=text)
+
+
+def plan(
+    *,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A Rollout; - is stdin.", show_default=False)],
+    pods_ready_after: Annotated[float, _duration("How long a new pod takes; default 5s.")] = 5.0,
+    analysis_takes: Annotated[float, _duration("How long an analysis step takes; default 30s.")] = 30.0,
+    person_resumes_after: Annotated[float, _duration("How long a pause without an end lasts; default 1m.")] = 60.0,
+    crash_canary: Annotated[bool, typer.Option("--crash-canary", help="What if the new pods never get ready?")] = False,
+    fail_analysis: Annotated[int | None, _step("What if the analysis of this step fails? Steps count from 0.")] = None,
+    abort_at: Annotated[int | None, _step("What if a person aborts at this step?")] = None,
+    output: AsOutput = None,
+) -> None:
+    """Show when an image change would be where, worked out by the planner itself, offline."""
+    from dataclasses import asdict
+
+    from tidegate_cli.previewing import previewed
+    from tidegate_cli.yamls import documents
+    from tidegate_planner.simulation import Options, render
+
+    options = Options(
+        pods_ready_after=pods_ready_after,
+        analysis_takes=analysis_takes,
+        person_resumes_after=person_resumes_after,
+        crash_canary=crash_canary,
+        fail_analysis=fail_analysis,
+        abort_at=abort_at,
+    )
+    entries = previewed(documents(file), options)
+    if output is Output.JSON:
+        terminal.print_json([asdict(each) for each in entries])
+    else:
+        terminal.say(render(entries).rstrip("\n"))
 
 
 def evaluate(
