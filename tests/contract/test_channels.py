@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+import httpx
 import pytest
 
 from tidegate.bus import Envelope
@@ -25,7 +26,7 @@ from tidegate_notifier.channel import Channel, Note
 from tidegate_notifier.channels import CHANNELS
 from tidegate_notifier.channels.kube_event import KubeEvents
 from tidegate_notifier.channels.memory import Memory
-from tidegate_notifier.channels.webhook import Webhook
+from tidegate_notifier.channels.webhook import Webhook, _beginning
 from tidegate_notifier.notes import outcome_note
 from tidegate_notifier.signature import verify
 from tidegate_notifier.testing import Receiver, Reply
@@ -418,6 +419,20 @@ async def test_an_answer_without_end_is_neither_read_to_its_end_nor_waited_for(s
     async with a_webhook(Receiver(usual=Reply(status=status, endless=True))) as (_, webhook), asyncio.timeout(30):
         with outcome:
             await webhook.send(a_note())
+
+
+async def test_of_an_answer_only_the_beginning_is_read():
+    class Endless(httpx.AsyncByteStream):
+        given = 0
+
+        async def __aiter__(self):
+            while True:
+                self.given += 1
+                yield b"x" * 1024
+
+    stream = Endless()
+    assert await _beginning(httpx.Response(200, stream=stream)) == b"x" * 2048
+    assert stream.given == 2
 
 
 async def test_what_is_told_of_an_answer_is_short():

@@ -73,6 +73,15 @@ def test_an_unusable_secret_is_named_by_its_variable_and_not_shown():
     assert "*secret*" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "url", ["https://a.example/token,https://b.example/token", "https://a example/token", "https://[::1/token"]
+)
+def test_an_unusable_url_is_named_by_its_variable_and_not_shown(url):
+    with pytest.raises(SettingError, match=r"TIDEGATE_WEBHOOK_URL is 'https://\.\.\.'; it must be one URL") as caught:
+        CHANNELS["webhook"](Settings(webhook_url=url, webhook_secret="s"))
+    assert "token" not in str(caught.value)
+
+
 async def test_the_records_of_a_message_are_sent_at_the_same_time():
     together = asyncio.Barrier(3)
 

@@ -66,7 +66,7 @@ class Webhook:
             key = key_of(settings.webhook_secret)
         except ValueError as error:
             raise SettingError("TIDEGATE_WEBHOOK_SECRET", "whsec_...", str(error)) from None
-        return cls(url=settings.webhook_url, key=key)
+        return cls(url=_one_url(settings.webhook_url), key=key)
 
     async def __aenter__(self) -> Self:
         return self
@@ -100,6 +100,17 @@ class Webhook:
             return Answer(status=response.status_code, retry_after=response.headers.get("retry-after", ""), text=text)
         finally:
             await response.aclose()
+
+
+def _one_url(text: str) -> str:
+    """A mistake here would else be a host that cannot be reached, and tried for ever."""
+    try:
+        host = httpx.URL(text).host
+    except httpx.InvalidURL:
+        host = ""
+    if not host or set(host) & set(",%"):
+        raise SettingError("TIDEGATE_WEBHOOK_URL", text.partition("://")[0] + "://...", "one URL with a valid host and port")
+    return text
 
 
 def _signer(key: bytes) -> Callable[[str, int, bytes], str]:
