@@ -108,7 +108,7 @@ def _one_url(text: str) -> str:
         host = httpx.URL(text).host
     except httpx.InvalidURL:
         host = ""
-    if not host or set(host) & set(",%"):
+    if not host or set(host) & set(",%") or ",http" in text:
         raise SettingError("TIDEGATE_WEBHOOK_URL", text.partition("://")[0] + "://...", "one URL with a valid host and port")
     return text
 
