@@ -177,6 +177,8 @@ class PlannerProcess:
                 return f"delete {action.name}"
             case AdoptReplicaSet() | ReleaseReplicaSet():
                 raise AssertionError("the modelled cluster has no ReplicaSets without an owner")
+            case AdoptReplicaSet() | ReleaseReplicaSet():
+                raise AssertionError(f"the modelled cluster has nobody else's ReplicaSets, yet {action} was asked for")
         self._send(action)
         return ""
 
