@@ -21,8 +21,9 @@ from tidegate_analyzer.outbound import CallFailed
 from tidegate_analyzer.provider import Context, Decided, Measured, NotMeasured, Outcome, Provider, Providers, Resumable, Unfinished
 from tidegate_analyzer.rounds import Json, Taken
 
-AT_ONCE: Final = 100
-"""Measurements of one provider under way; a slow one can only fill its own. With 10 s per call that is 10 a second at the worst."""
+AT_ONCE: Final = 500
+"""Measurements of one provider under way, each a socket; a slow provider can only fill its own. If every endpoint takes
+the whole 10 s of the default time-out, these are still 50 a second."""
 LONGEST_TEXT: Final = 16 * 1024
 """Characters of a value or message that are kept: ten measurements of several metrics must fit into one object (etcd: 1.5 MiB)."""
 

@@ -64,7 +64,7 @@ class Runs:
     async def look(self, key: Key) -> datetime | None:
         """When to look again, if nothing wakes earlier. Raises Conflict if the run has changed meanwhile, and other KubeErrors."""
         run = self._cache.get(*key)
-        if run is None:
+        if run is None or run["metadata"].get("deletionTimestamp"):
             await self.forget(key)
             return None
         life = await self._life(key, run["metadata"]["uid"])
@@ -127,11 +127,12 @@ class Runs:
             return
         args = raw["spec"].get("args") or []
         values = arguments.values(args, await self._secrets.values(key[0], args))
-        life.secrets = frozenset(values[name] for name in arguments.needed_secrets(args))
-        for metric in raw["spec"]["metrics"]:
-            if action := actions.get(metric["name"]):
-                whole = arguments.substituted(metric, values)
-                life.tasks[metric["name"]] = self._started(key, run, life, whole, action)
+        fetched = {values[name] for name in arguments.needed_secrets(args)}
+        life.secrets = (life.secrets or frozenset()) | fetched  # a rotated one may still be in what was measured before
+        for metric, shown in zip(raw["spec"]["metrics"], run["spec"]["metrics"], strict=True):
+            if action := actions.get(shown["name"]):
+                whole = {**arguments.substituted(metric, values), "name": shown["name"]}
+                life.tasks[shown["name"]] = self._started(key, run, life, whole, action)
 
     def _is_under_way(self, run: Json, life: _Life, name: str) -> bool:
         result = result_of(run, name)

@@ -58,7 +58,7 @@ class Teller:
         """Publish what the run's status says and was not told yet. `hide` takes the values of Secrets out of a text."""
         key, uid = (run["metadata"]["namespace"], run["metadata"]["name"]), run["metadata"]["uid"]
         now = self._clock()
-        items = news(run, now=now)
+        items = news(run)
         story = self._stories.get(key)
         if story is None or story.uid != uid:
             story = self._stories[key] = _Story(uid, self._told_before(key, uid, items, now))

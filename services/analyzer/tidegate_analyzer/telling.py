@@ -6,7 +6,7 @@ consumer drops. Texts of the Events: `argo-behaviour.md` 7.5.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from tidegate.messages import AnalysisConcluded, AnalysisMeasured, EventsRecorded, Message, Record
@@ -29,10 +29,10 @@ def concluded_id(uid: str) -> str:
     return f"{uid}.concluded"
 
 
-def news(run: Json, *, now: datetime) -> list[News]:
+def news(run: Json) -> list[News]:
     """Everything the run has to tell, in order; the caller knows what was told already. The conclusion comes last, so that who
     finds it on the bus knows that the rest is there too."""
-    return [*_measured(run), *_recorded(run, now), *_concluded(run, now)]
+    return [*_measured(run), *_recorded(run), *_concluded(run)]
 
 
 def _place(run: Json) -> dict[str, Any]:
@@ -61,17 +61,17 @@ def _measured(run: Json) -> Iterator[News]:
                 yield News(f"{uid}.{result['name']}.{number}", message, at)
 
 
-def _recorded(run: Json, now: datetime) -> Iterator[News]:
+def _recorded(run: Json) -> Iterator[News]:
     """Metrics that finished, then the run: one message each, for the id of a larger one would depend on when it was made."""
     uid, status = run["metadata"]["uid"], run.get("status") or {}
     for result in _results(run):
         if result.get("phase") in TERMINAL:
             last = (result.get("measurements") or [{}])[-1]
-            at = instant(last.get("finishedAt")) or instant(status.get("completedAt")) or now
+            at = instant(last.get("finishedAt")) or _end(run)
             text = f"Metric '{result['name']}' Completed. Result: {result['phase']}"
             yield News(f"{uid}.metric.{result['name']}", _event(run, "Metric", result["phase"], text, at), at)
     if status.get("phase") in TERMINAL:
-        at = instant(status.get("completedAt")) or now
+        at = _end(run)
         text = f"Analysis Completed. Result: {status['phase']}"
         yield News(f"{uid}.run", _event(run, "AnalysisRun", status["phase"], text, at), at, is_end=True)
 
@@ -83,9 +83,15 @@ def _event(run: Json, of: str, phase: str, text: str, at: datetime) -> EventsRec
     )
 
 
-def _concluded(run: Json, now: datetime) -> Iterator[News]:
+def _concluded(run: Json) -> Iterator[News]:
     status = run.get("status") or {}
     if status.get("phase") in TERMINAL:
         message = AnalysisConcluded(**_place(run), phase=status["phase"], message=status.get("message", ""))
-        at = instant(status.get("completedAt")) or now
-        yield News(concluded_id(run["metadata"]["uid"]), message, at, is_end=True)
+        yield News(concluded_id(run["metadata"]["uid"]), message, _end(run), is_end=True)
+
+
+def _end(run: Json) -> datetime:
+    """A run with an unusable spec has no end of its own; it never got further than its beginning."""
+    status, metadata = run.get("status") or {}, run["metadata"]
+    moments = (status.get("completedAt"), status.get("startedAt"), metadata.get("creationTimestamp"))
+    return next((found for found in map(instant, moments) if found is not None), datetime.min.replace(tzinfo=UTC))

@@ -419,6 +419,13 @@ async def test_arguments_reach_provider_count_and_condition(world):
     assert (world.status["phase"], world.result("m")["count"]) == ("Successful", 2)
 
 
+async def test_a_metrics_name_may_hold_an_argument(world):
+    world.create(metric("rate-{{args.host}}", script="m"), args=[{"name": "host", "value": "a"}])
+    world.script("m", 1)
+    await world.analyzer().until_verdict()
+    assert world.result("rate-a")["phase"] == "Successful"
+
+
 async def test_a_secret_reaches_the_provider_and_no_message(world):
     secret(world, token="s3cr3t")
     world.create({"name": "m", "provider": {"memory": {"script": "m", "header": "Bearer {{args.token}}"}}}, args=[TOKEN])
@@ -472,6 +479,21 @@ async def test_an_invalid_spec_is_an_error_that_says_what_and_keeps_the_evidence
     world.now += timedelta(days=1)
     await analyzer.look()
     assert world.run
+
+
+async def test_a_run_that_is_being_deleted_is_measured_no_more(world):
+    finalizers = ["foregroundDeletion"]
+    world.kube.put(
+        ANALYSIS_RUN,
+        {"metadata": {"namespace": KEY[0], "name": KEY[1], "finalizers": finalizers}, "spec": {"metrics": [metric()]}},
+    )
+    world.script("m", asyncio.Event())
+    analyzer = world.analyzer()
+    await analyzer.look()
+    await world.kube.delete(ANALYSIS_RUN, *KEY)
+    assert await analyzer.look() is None
+    assert len(world.memory.asked) == 1
+    assert world.status["phase"] == "Running"
 
 
 async def test_a_finished_run_is_deleted_when_its_time_is_over(world):
