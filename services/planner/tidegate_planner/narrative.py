@@ -170,6 +170,8 @@ class _Teller:
         if now.hash != before.hash:
             text = f"Rollout not completed, started update to revision {now.revision} ({now.hash})"
             yield _normal("RolloutNotCompleted", text)
+        if self._returned_to_stable() and self._steps():
+            yield _normal("SkipSteps", "Rollback to stable ReplicaSets")
         yield from self._scalings()
         yield from self._progress_records()
 
@@ -198,7 +200,7 @@ class _Teller:
         if now.abort and not before.abort:
             message = (_aborted_condition(self._seen.status) or {}).get("message", "")
             yield Record(type="Warning", reason="RolloutAborted", message=message)
-        if now.promoted and not (before.promoted and before.hash == now.hash):
+        if now.promoted and now.stable != before.stable:
             text = f"Rollout completed update to revision {now.revision} ({now.hash}): {self._promotion_reason()}"
             yield _normal("RolloutCompleted", text)
 
@@ -210,6 +212,11 @@ class _Teller:
                 bad = phase in {"Failed", "Error"}
                 text = f"{kinds.get(name, '')} Analysis Run '{name}' Status New: '{phase}' Previous: '{former}'"
                 yield Record(type="Warning" if bad else "Normal", reason=f"AnalysisRun{phase}", message=text)
+
+    def _returned_to_stable(self) -> bool:
+        """The template of the stable version is wanted again, in the middle of an update away from it (`argo-behaviour.md` 6.6)."""
+        before, now = self._before, self._now
+        return now.promoted and before.stable == now.stable and before.hash not in {"", now.hash}
 
     def _promotion_reason(self) -> str:
         if not self._before.stable:
@@ -246,8 +253,10 @@ class _Teller:
             yield self._outcome("aborted", f"{now.attempt}.{self._seen.status.get('abortedAt')}")
         if now.back_on_stable and not before.back_on_stable:
             yield self._outcome("rolled-back", f"{now.attempt}.{self._seen.status.get('abortedAt')}")
-        if now.promoted and not (before.promoted and before.hash == now.hash):
+        if now.promoted and now.stable != before.stable:
             yield self._outcome("promoted", now.attempt)
+        if self._returned_to_stable():
+            yield self._outcome("rolled-back", now.attempt)
         if now.done and not (before.done and now.same_attempt(before)):
             yield self._outcome("completed", now.attempt)
         if now.phase == "Degraded" and before.phase != "Degraded" and not now.abort:

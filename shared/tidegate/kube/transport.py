@@ -7,6 +7,7 @@ about, or the server answered 429. Everything else is the caller's to decide, wh
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self
 from urllib.parse import urlencode
@@ -158,7 +159,9 @@ class Transport:
             _raise_unavailable(error)
 
     def _url(self, path: str, query: Query | None) -> URL:
-        return URL(f"{self._cluster.server}{path}?{urlencode(query)}" if query else self._cluster.server + path, encoded=True)
+        if query:
+            return URL(f"{self._cluster.server}{path}?{urlencode(query)}", encoded=True)
+        return _url_without_query(self._cluster.server + path)
 
     async def _exchange(self, method: str, url: URL, data: bytes | None, headers: Headers, *, tested: bool) -> Any:
         try:
@@ -181,6 +184,12 @@ class Transport:
         async with self._renewing:
             if self._cluster.headers(False) is refused:
                 await asyncio.to_thread(self._cluster.headers, True)
+
+
+@lru_cache(maxsize=4096)
+def _url_without_query(text: str) -> URL:
+    """Parsing costs as much as a tenth of a request, and a rollout's few objects are written again and again."""
+    return URL(text, encoded=True)
 
 
 def _refusal(response: aiohttp.ClientResponse, body: bytes, *, tested: bool) -> KubeError:
