@@ -68,11 +68,25 @@ class Noted(Protocol):
     def note_write(self, obj: dict[str, Any]) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The last request on a topic: what it asked for, and when."""
+
+    content: str
+    at: float
+
+
 @dataclass(slots=True)
 class Memory:
-    """What one rollout's shell remembers between passes. Losing it costs a repeated message, nothing else."""
+    """What one rollout's shell remembers between passes. Losing it costs a repeated message, nothing else.
 
-    asked: dict[str, float] = field(default_factory=dict)
+    `resend_at`: when a request of the last pass that is still unanswered is due again. `refused`: template hash -> when the API
+    server last refused its ReplicaSet.
+    """
+
+    asked: dict[str, Asked] = field(default_factory=dict)
+    resend_at: float | None = None
+    refused: dict[str, float] = field(default_factory=dict)
     lazy_since: float | None = None
 
 
@@ -91,6 +105,7 @@ class Applier:
 
     async def apply(self, seen: Seen, plan: Plan, memory: Memory, *, lazy_for: float) -> bool:
         """True if the status is left unwritten for now, because only counts differ that are about to change again."""
+        memory.resend_at = None
         try:
             postponed = await self._write_status(seen, plan, memory, lazy_for=lazy_for)
             for action in plan.actions:
@@ -124,7 +139,7 @@ class Applier:
             case plans.AnnotateRollout():
                 await self._patch_rollout(seen, {"metadata": {"annotations": dict(action.annotations)}})
             case plans.ShiftTraffic():
-                await self._ask(action.request, f"traffic/{action.request.digest}", memory)
+                await self._ask(action.request, "traffic", action.request.digest, memory)
             case plans.StartAnalysis():
                 await self._ask_for_run(seen, action.manifest["metadata"]["name"], memory, manifest=dict(action.manifest))
             case plans.TerminateAnalysis():
@@ -156,8 +171,8 @@ class Applier:
         self.rollouts.note_write(written)
 
     async def _create(self, seen: Seen, action: plans.CreateReplicaSet, memory: Memory) -> None:
-        errors, topic = self.world.create_errors, f"create/{action.hash}"
-        if self.clock() < memory.asked.get(topic, 0.0) + CREATE_AGAIN_AFTER:
+        errors = self.world.create_errors
+        if self.clock() < memory.refused.get(action.hash, 0.0) + CREATE_AGAIN_AFTER:
             return
         try:
             created = await self.kube.create(REPLICA_SET, dict(action.manifest))
@@ -165,7 +180,7 @@ class Applier:
             await self._note_namesake(seen, action)
             return
         except (Invalid, Forbidden) as error:
-            memory.asked[topic] = self.clock()
+            memory.refused = {action.hash: self.clock()}
             errors[seen.uid] = {**errors.get(seen.uid, {}), action.hash: str(error)}
             log.warning("replica set refused", namespace=seen.namespace, rollout=seen.name, error=str(error))
             raise
@@ -211,20 +226,20 @@ class Applier:
         request = AnalysisRequested(
             namespace=seen.namespace, name=name, rollout=seen.name, manifest=manifest, terminate=manifest is None
         )
-        await self._ask(request, f"analysis/{name}/{'end' if manifest is None else 'start'}", memory)
+        await self._ask(request, f"analysis/{name}", "end" if manifest is None else "start", memory)
 
-    async def _ask(self, message: Message, topic: str, memory: Memory) -> None:
-        """Send a request once, and again only when nothing came of it for a while."""
+    async def _ask(self, message: Message, topic: str, content: str, memory: Memory) -> None:
+        """Send a request once, and again only when nothing came of it for a while.
+
+        What counts is the last request on its topic: traffic asked to go there, and back within the same seconds, must go back.
+        """
         now = self.clock()
-        if now < memory.asked.get(topic, -RESEND_AFTER) + RESEND_AFTER:
-            return
-        memory.asked = {key: at for key, at in memory.asked.items() if now < at + CREATE_AGAIN_AFTER}
-        memory.asked[topic] = now
-        try:
+        asked = memory.asked.get(topic)
+        if asked is None or asked.content != content or now >= asked.at + RESEND_AFTER:
             await self.bus.publish(message)
-        except Exception:
-            memory.asked.pop(topic, None)
-            raise
+            memory.asked = {each: held for each, held in memory.asked.items() if now < held.at + RESEND_AFTER}
+            asked = memory.asked[topic] = Asked(content, now)
+        memory.resend_at = min(asked.at + RESEND_AFTER, memory.resend_at or float("inf"))
 
 
 def is_lazy(before: Json, after: Json) -> bool:

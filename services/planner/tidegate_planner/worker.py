@@ -127,7 +127,7 @@ class Worker:
     async def _act(self, key: Key, entry: _Entry, seen: Seen, plan: Plan) -> None:
         postponed = await self._applier.apply(seen, plan, entry.memory, lazy_for=LAZY_FOR)
         now = self._clock()
-        moments = [] if plan.wake_at is None else [plan.wake_at]
+        moments = [each for each in (plan.wake_at, entry.memory.resend_at) if each is not None]
         if postponed and entry.memory.lazy_since is not None:
             moments.append(entry.memory.lazy_since + LAZY_FOR)
         if moments:
