@@ -5,6 +5,7 @@ NATS away the news wait here; a process that dies meanwhile finds them again as 
 """
 
 import asyncio
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -36,6 +37,17 @@ class Sends(Protocol):
     ) -> object: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What is being sent. It keeps its id and its content over every attempt: a publish that timed out may have been stored."""
+
+    id: str
+    outcomes: tuple[Outcome, ...]
+    message: EventsRecorded
+    correlation: str
+    requested_by: str
+
+
 @dataclass(slots=True)
 class _News:
     """What one rollout has to tell that is not on the bus yet."""
@@ -47,6 +59,7 @@ class _News:
     records: list[Record] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     sending: bool = False
+    batch: _Batch | None = None
 
 
 class Teller:
@@ -96,35 +109,38 @@ class Teller:
 
     async def _send(self, key: Key, news: _News) -> None:
         try:
-            while news.records or news.outcomes:
-                await asyncio.sleep(LINGER)
-                await self._send_gathered(key, news)
+            while news.batch or news.records or news.outcomes:
+                if news.batch is None:
+                    await asyncio.sleep(LINGER)
+                    news.batch = self._gathered(key, news)
+                await self._send_batch(news, news.batch)
         finally:
             news.sending = False
 
-    async def _send_gathered(self, key: Key, news: _News) -> None:
+    def _gathered(self, key: Key, news: _News) -> _Batch:
+        message = EventsRecorded(
+            namespace=key[0],
+            name=key[1],
+            service="planner",
+            uid=news.uid,
+            at=datetime.fromtimestamp(self._clock(), UTC),
+            records=tuple(news.records),
+            told=news.told.as_json() if news.told else None,
+        )
+        batch = _Batch(uuid.uuid4().hex, tuple(news.outcomes), message, news.correlation, news.requested_by)
+        news.records, news.outcomes = [], []
+        return batch
+
+    async def _send_batch(self, news: _News, batch: _Batch) -> None:
         """Outcomes first, then the record with the snapshot: a death in between repeats outcomes, whose ids are fixed."""
-        outcomes, records, told = tuple(news.outcomes), tuple(news.records), news.told
+        attributes = {"correlation": batch.correlation, "requested_by": batch.requested_by}
         try:
-            for outcome in outcomes:
-                await self._bus.publish(
-                    outcome.message, id=outcome.id, correlation=news.correlation, requested_by=news.requested_by
-                )
-            await self._bus.publish(
-                EventsRecorded(
-                    namespace=key[0],
-                    name=key[1],
-                    service="planner",
-                    uid=news.uid,
-                    at=datetime.fromtimestamp(self._clock(), UTC),
-                    records=records,
-                    told=told.as_json() if told else None,
-                )
-            )
+            for outcome in batch.outcomes:
+                await self._bus.publish(outcome.message, id=outcome.id, **attributes)
+            await self._bus.publish(batch.message, id=batch.id, **attributes)
         except Retry:
             await asyncio.sleep(RETRY_AFTER)
             return
         except GiveUp as error:
-            log.error("news cannot be told", namespace=key[0], rollout=key[1], error=error.reason)  # noqa: TRY400
-        del news.outcomes[: len(outcomes)]
-        del news.records[: len(records)]
+            log.error("news cannot be told", rollout=batch.message.name, error=error.reason)  # noqa: TRY400
+        news.batch = None
