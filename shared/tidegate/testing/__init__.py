@@ -4,6 +4,7 @@ Rules of this package: no pytest in here (conftests wrap what they need in fixtu
 (a wait that succeeds costs nothing by being patient), and every process that is started ends with the one that started it.
 """
 
+from tidegate.testing.fleet import Fleet
 from tidegate.testing.http import Endpoint, Reply, Request
 from tidegate.testing.manifests import a_rollout, a_service, an_analysis_template, an_http_route
 from tidegate.testing.outcomes import Outcomes
@@ -13,7 +14,7 @@ from tidegate.testing.scene import Scene, degraded, healthy_on, paused_at
 from tidegate.testing.waiting import eventually
 
 __all__ = [
-    "ApiCall", "Cut", "Endpoint", "Expire", "Fault", "FaultProxy", "Hang", "Lag", "LoseAnswer", "LoseRequest", "Outcomes",
+    "ApiCall", "Cut", "Endpoint", "Expire", "Fault", "FaultProxy", "Fleet", "Hang", "Lag", "LoseAnswer", "LoseRequest", "Outcomes",
     "Refuse", "Reply", "Request", "Scene", "ServiceProcess", "Suite", "a_rollout", "a_service", "an_analysis_template",
     "an_http_route", "degraded", "eventually", "healthy_on", "paused_at",
 ]  # fmt: skip

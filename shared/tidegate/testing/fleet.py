@@ -1,0 +1,124 @@
+"""Rollouts like the seed's, several at once, from blue to yellow through every step, while something else breaks things.
+
+The judge of every fault test: whatever happened meanwhile, each rollout ends as an undisturbed one does, each of its outcomes was
+delivered under its own id, and none of them tells what did not happen.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from tidegate.errors import KubeError, Retry
+from tidegate.keys import REVISION
+from tidegate.kube.kinds import Object
+from tidegate.testing.manifests import BLUE, YELLOW, a_rollout
+from tidegate.testing.scene import Scene, healthy_on
+from tidegate.testing.waiting import PATIENCE, POLL
+
+STEPS = (
+    {"setWeight": 20}, {"pause": {}},
+    {"setWeight": 40}, {"pause": {"duration": "1s"}},
+    {"setWeight": 60}, {"pause": {"duration": "1s"}},
+    {"setWeight": 80}, {"pause": {"duration": "1s"}},
+)  # fmt: skip
+"""The seed's, with its pauses of ten seconds cut to one."""
+
+STORY = (
+    "started", "step-completed 0", "paused 1", "resumed", "step-completed 1",
+    "step-completed 2", "paused 3", "resumed", "step-completed 3",
+    "step-completed 4", "paused 5", "resumed", "step-completed 5",
+    "step-completed 6", "paused 7", "resumed", "step-completed 7",
+    "promoted", "completed",
+)  # fmt: skip
+"""What an undisturbed one tells, in order."""
+
+GATE = 1
+REPLICAS = 5
+
+
+@dataclass(slots=True)
+class Fleet:
+    """`await fleet.create()`, then `async with asyncio.TaskGroup()`: `fleet.drive()` beside the faults, then `fleet.judge()`."""
+
+    scene: Scene
+    size: int = 4
+    replicas: int = REPLICAS
+    steps: Sequence[Object] = STEPS
+    highest: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        return [f"web-{number}" for number in range(self.size)]
+
+    async def create(self) -> None:
+        await self.scene.apply(*(a_rollout(name, replicas=self.replicas, steps=self.steps) for name in self.names))
+        for name in self.names:
+            await self.scene.until(name, healthy_on(BLUE))
+
+    async def drive(self, *, stagger: float = 0.5) -> None:
+        """Ask for yellow one after the other, let each through the gate, return when all are through."""
+        async with asyncio.TaskGroup() as group:
+            for name in self.names:
+                group.create_task(self._drive(name))
+                await asyncio.sleep(stagger)
+
+    async def reach(self, step: int) -> None:
+        """Until the first one is at this step, or past it."""
+        while max(self.highest.values(), default=-1) < step:  # noqa: ASYNC110 - filled by the driving tasks
+            await asyncio.sleep(POLL)
+
+    async def _drive(self, name: str) -> None:
+        """As a person would: look, and try again what did not get through."""
+        deadline = asyncio.get_running_loop().time() + PATIENCE
+        while True:
+            with suppress(KubeError, Retry):
+                rollout = await self._look(name)
+                if healthy_on(YELLOW)(rollout):
+                    return
+                await self._help(name, rollout)
+            assert asyncio.get_running_loop().time() < deadline, f"{name} did not get through; its status is {rollout['status']}"
+            await asyncio.sleep(POLL)
+
+    async def _look(self, name: str) -> Object:
+        rollout = await self.scene.rollout(name)
+        status = rollout["status"]
+        if status.get("currentPodHash") != status.get("stableRS"):
+            self.highest[name] = max(self.highest.get(name, 0), int(status.get("currentStepIndex") or 0))
+        elif healthy_on(YELLOW)(rollout):
+            self.highest[name] = len(self.steps)
+        return rollout
+
+    async def _help(self, name: str, rollout: Object) -> None:
+        """The image, and the word at the gate: straight to the object, so that only what is broken on purpose is in the way."""
+        image = rollout["spec"]["template"]["spec"]["containers"][0]["image"]
+        status = rollout["status"]
+        if image != YELLOW:
+            await self.scene.set_image(name, YELLOW)
+        elif status.get("currentStepIndex") == GATE and status.get("pauseConditions"):
+            word = {"status": {"pauseConditions": None}, "metadata": {"resourceVersion": rollout["metadata"]["resourceVersion"]}}
+            await self.scene.patch(name, word, subresource="status")
+
+    async def judge(self, *, whole_story: bool = True) -> None:
+        """The end of each, and what was told about it. Without `whole_story` outcomes may be missing, as when their stream was
+        deleted before anybody had read them; what was told must be true all the same."""
+        for name in self.names:
+            await self._judge_end(name)
+            if whole_story:
+                await self.scene.until_told(name, "completed", revision=2)
+            self._judge_story(name, whole=whole_story)
+
+    async def _judge_end(self, name: str) -> None:
+        rollout = await self.scene.until(name, healthy_on(YELLOW))
+        assert rollout["metadata"]["annotations"][REVISION] == "2", "no fault may look like a new revision"
+        sets = await self.scene.replica_sets(name)
+        found = [(each["metadata"]["annotations"][REVISION], each["spec"]["replicas"]) for each in sets]
+        assert found == [("1", 0), ("2", self.replicas)], f"{name} has the ReplicaSets {found}"
+
+    def _judge_story(self, name: str, *, whole: bool) -> None:
+        told = [str(each).removesuffix(" r2") for each in self.scene.outcomes.of(self.scene.namespace, name, revision=2)]
+        assert not set(told) - set(STORY), f"{name} told what did not happen: {told}"
+        for each in set(told):
+            assert told.count(each) <= STORY.count(each), f"{each} of {name} came under two ids: {told}"
+        if whole:
+            assert sorted(told) == sorted(STORY), f"{name} told {told}"
