@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from tidegate_cli import terminal
 from tidegate_cli.connection import Connection
+from tidegate_cli.local.identities import environments
 from tidegate_cli.local.services import ServiceDied, Services
 from tidegate_cli.local.signals import ending_on_signals
 from tidegate_cli.local.stack import running_bus
@@ -15,11 +16,13 @@ POLL_SECONDS = 0.2
 def run_services(connection: Connection, environment: Mapping[str, str]) -> int:
     """Until a signal (0) or the death of one (1). Their logs go to our stderr."""
     try:
-        with ending_on_signals(), running_bus(environment, terminal.say) as nats_url:
-            settings = {**environment, **service_settings(connection), "NATS_URL": nats_url}
-            with Services(settings, logs=None) as services:
+        with ending_on_signals(), running_bus(environment, terminal.say) as bus:
+            settings = {**environment, **service_settings(connection), "NATS_URL": bus.url}
+            with Services(settings, logs=None, own=environments({}, bus.users)) as services:
                 for name, pid in services.pids.items():
                     terminal.say(f"{name:<15} pid {pid}")
+                if bus.users:
+                    terminal.say(f"to ask them     export NATS_URL={bus.url_for_people}")
                 while True:
                     time.sleep(POLL_SECONDS)
                     services.check()

@@ -37,11 +37,22 @@ class Child:
 
 
 class Services:
-    """A context manager. `logs` None lets the services write to our own stderr; else each writes a file there."""
+    """A context manager. `logs` None lets the services write to our own stderr; else each writes a file there.
 
-    def __init__(self, environment: Mapping[str, str], *, logs: Path | None, modules: Mapping[str, str] = MODULES) -> None:
+    `own` is what single services get beside the environment of all: who they are.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        *,
+        logs: Path | None,
+        modules: Mapping[str, str] = MODULES,
+        own: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
         # One port cannot be served four times; probes are for clusters.
         self._environment = {name: value for name, value in environment.items() if name != "TIDEGATE_HEALTH_PORT"}
+        self._own = own or {}
         self._logs = logs
         self._modules = modules
         self._tether: tuple[int, int] | None = None
@@ -91,16 +102,16 @@ class Services:
     def _started(self, name: str, module: str, fd: int) -> Child:
         command = [sys.executable, "-m", "tidegate_cli.local.tethered", module, str(fd)]
         if self._logs is None:
-            return Child(name, self._spawned(command, fd, output=None), None)
+            return Child(name, self._spawned(name, command, fd, output=None), None)
         log = self._logs / f"{name}.log"
         with log.open("ab") as output:
-            return Child(name, self._spawned(command, fd, output=output.fileno()), log)
+            return Child(name, self._spawned(name, command, fd, output=output.fileno()), log)
 
-    def _spawned(self, command: list[str], fd: int, *, output: int | None) -> subprocess.Popen[bytes]:
+    def _spawned(self, name: str, command: list[str], fd: int, *, output: int | None) -> subprocess.Popen[bytes]:
         # A session of its own: Ctrl-C in the terminal reaches us only, and we end the children in order.
         return subprocess.Popen(
             command,
-            env=self._environment,
+            env={**self._environment, **self._own.get(name, {})},
             pass_fds=(fd,),
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -14,6 +14,7 @@ from tidegate.kube.credentials import load
 from tidegate.kube.errors import NotFound
 from tidegate.kube.kinds import CRD
 from tidegate_cli.local.controlplanes import Choice, ControlPlane, Report, running
+from tidegate_cli.local.identities import BusUsers, environments, service_accounts
 from tidegate_cli.local.services import Child, Services
 
 FIELD_MANAGER = "tidegate"
@@ -24,6 +25,7 @@ ESTABLISH_SECONDS = 60.0
 class Stack:
     control_plane: ControlPlane
     nats_url: str
+    """Of a bus of our own with the user `sender` in it: who uses the stack asks and listens, and is no service."""
     services: Services | None
 
     @property
@@ -54,31 +56,44 @@ def running_stack(
         began = time.monotonic()
         plane = parts.enter_context(running(choice, environment, report))
         report(f"control plane   {plane.description} ({time.monotonic() - began:.1f} s)")
-        nats_url = parts.enter_context(running_bus(environment, report))
+        bus = parts.enter_context(running_bus(environment, report))
         installed = asyncio.run(install_crds(plane.kubeconfig))
         report(f"CRDs            {len(installed)} installed" if installed else "CRDs            there already, left as they are")
-        settings = {**environment, "KUBECONFIG": str(plane.kubeconfig), "NATS_URL": nats_url}
-        if namespace:
-            settings["TIDEGATE_NAMESPACE"] = namespace
-        services = parts.enter_context(Services(settings, logs=logs)) if with_services else None
-        if services is not None:
+        services = None
+        if with_services:
+            settings = {**environment, "NATS_URL": bus.url, **({"TIDEGATE_NAMESPACE": namespace} if namespace else {})}
+            accounts = parts.enter_context(service_accounts(plane.kubeconfig, logs))
+            services = parts.enter_context(Services(settings, logs=logs, own=environments(accounts, bus.users)))
             report("services        " + "  ".join(f"{name} {pid}" for name, pid in services.pids.items()))
-        yield Stack(control_plane=plane, nats_url=nats_url, services=services)
+        yield Stack(control_plane=plane, nats_url=bus.url_for_people, services=services)
+
+
+@dataclass(frozen=True, slots=True)
+class BusAddress:
+    """`users` None means a server that somebody else runs; who we are there is in the environment, if it asks."""
+
+    url: str
+    users: BusUsers | None = None
+
+    @property
+    def url_for_people(self) -> str:
+        return self.users.url(self.url, "sender") if self.users else self.url
 
 
 @contextmanager
-def running_bus(environment: Mapping[str, str], report: Callable[[str], None]) -> Iterator[str]:
+def running_bus(environment: Mapping[str, str], report: Callable[[str], None]) -> Iterator[BusAddress]:
     """The server NATS_URL names, else one of our own."""
     from tidegate.bus.server import LocalNats
 
     url = environment.get("NATS_URL")
     if url:
         report(f"bus             {url} (NATS_URL)")
-        yield url
+        yield BusAddress(url)
         return
-    with LocalNats() as nats:
+    users = BusUsers.fresh()
+    with LocalNats(config=users.server_config) as nats:
         report(f"bus             nats-server at {nats.url} (pid {nats.pid})")
-        yield nats.url
+        yield BusAddress(nats.url, users)
 
 
 async def install_crds(kubeconfig: Path) -> list[str]:
