@@ -2,116 +2,16 @@
 
 import asyncio
 import base64
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
 
-from tidegate.kube.cache import Cache
 from tidegate.kube.errors import Conflict
 from tidegate.kube.kinds import ANALYSIS_RUN, SECRET
-from tidegate.kube.memory import MemoryKube
-from tidegate.messages import AnalysisConcluded, AnalysisMeasured, EventsRecorded, Message
-from tidegate_analyzer.measure import Measurer
+from tidegate.messages import AnalysisConcluded, AnalysisMeasured, EventsRecorded
 from tidegate_analyzer.provider import Decided, Measured, NotMeasured, Unfinished
-from tidegate_analyzer.providers.memory import Memory
-from tidegate_analyzer.run import Runs
-from tidegate_analyzer.teller import Teller
-
-START = datetime(2026, 11, 20, 12, tzinfo=UTC)
-KEY = ("shop", "canary")
-
-
-@dataclass
-class Post:
-    """Where messages go."""
-
-    sent: dict[str, Message] = field(default_factory=dict)
-
-    async def publish(self, message: Message, *, id: str | None = None) -> None:  # noqa: A002 - the CloudEvents name
-        self.sent.setdefault(id or "", message)
-
-    def of(self, kind: type[Message]) -> list[Any]:
-        return [message for message in self.sent.values() if isinstance(message, kind)]
-
-
-class World:
-    """A cluster, a provider, a bus and a clock; any number of analyzers."""
-
-    def __init__(self) -> None:
-        self.now = START
-        self.kube = MemoryKube(clock=lambda: self.now)
-        self.memory = Memory()
-        self.post = Post()
-
-    def analyzer(self) -> "Analyzer":
-        return Analyzer(self)
-
-    def create(self, *metrics: dict[str, Any], **spec: Any) -> None:
-        self.kube.put(ANALYSIS_RUN, {"metadata": {"namespace": KEY[0], "name": KEY[1]}, "spec": {"metrics": list(metrics), **spec}})
-
-    def script(self, name: str, *answers: Any) -> None:
-        self.memory.scripts[name] = answers
-
-    def change(self, **spec: Any) -> None:
-        run = self.run
-        self.kube.put(ANALYSIS_RUN, {**run, "spec": {**run["spec"], **spec}})
-
-    @property
-    def run(self) -> dict[str, Any]:
-        return self.kube.snapshot(ANALYSIS_RUN)[0]
-
-    @property
-    def status(self) -> dict[str, Any]:
-        return self.run.get("status") or {}
-
-    def result(self, metric: str) -> dict[str, Any]:
-        return next(each for each in self.status["metricResults"] if each["name"] == metric)
-
-    @property
-    def writes(self) -> int:
-        return sum(call.verb == "merge_patch" for call in self.kube.calls)
-
-
-class Analyzer:
-    """One process. `look` is what its worker does when something wakes it."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        cache = Cache(world.kube, ANALYSIS_RUN)
-        self.feed = world.kube.feed(cache, ANALYSIS_RUN)
-        self.woken = asyncio.Event()
-        teller = Teller(world.post, clock=lambda: world.now)
-        measurer = Measurer({"memory": world.memory}, clock=lambda: world.now)
-        self.runs = Runs(
-            kube=world.kube,
-            cache=cache,
-            measurer=measurer,
-            teller=teller,
-            clock=lambda: world.now,
-            wake=lambda _key: self.woken.set(),
-        )
-
-    async def look(self) -> datetime | None:
-        moment = await self.runs.look(KEY)
-        await asyncio.sleep(0.01)  # what is told is sent
-        return moment
-
-    async def until_verdict(self, looks: int = 50) -> None:
-        """Look, and let time pass to the moment the look named, as the worker does."""
-        for _ in range(looks):
-            moment = await self.look()
-            if moment is None and self.world.status.get("completedAt"):
-                await self.look()
-                return
-            if moment is not None:
-                self.world.now = max(self.world.now, moment)
-        raise AssertionError(f"no verdict after {looks} looks: {self.world.status}")
-
-
-def metric(name="m", script=None, **fields):
-    return {"name": name, "provider": {"memory": {"script": script or name}}, **fields}
+from tidegate_analyzer.testing import World, metric
+from tidegate_analyzer.testing.world import KEY, START
 
 
 @pytest.fixture
@@ -122,7 +22,7 @@ def world() -> World:
 async def test_a_single_measurement_decides_and_is_one_write(world):
     world.create(metric(successCondition="result.ok"))
     world.script("m", {"ok": True, "rate": 0.99})
-    analyzer = world.analyzer()
+    analyzer = world.replica()
     await analyzer.look()
     assert world.status == {
         "phase": "Successful",
@@ -154,7 +54,7 @@ async def test_a_single_measurement_decides_and_is_one_write(world):
 async def test_looking_again_at_a_finished_run_asks_and_writes_nothing(world):
     world.create(metric())
     world.script("m", True)
-    analyzer = world.analyzer()
+    analyzer = world.replica()
     for _ in range(3):
         await analyzer.look()
     assert (world.writes, len(world.memory.asked)) == (1, 1)
@@ -163,7 +63,7 @@ async def test_looking_again_at_a_finished_run_asks_and_writes_nothing(world):
 async def test_measurements_come_at_their_interval_and_each_is_numbered_once(world):
     world.create(metric(interval="30s", count=3))
     world.script("m", 1, 2, 3)
-    await world.analyzer().until_verdict()
+    await world.replica().until_verdict()
     assert [key.rsplit(".", 1)[1] for _, key in world.memory.asked] == ["1", "2", "3"]
     assert [each["finishedAt"] for each in world.result("m")["measurements"]] == [
         "2026-11-20T12:00:00Z",
@@ -175,7 +75,7 @@ async def test_measurements_come_at_their_interval_and_each_is_numbered_once(wor
 async def test_before_a_metric_is_due_nothing_is_asked(world):
     world.create(metric(interval="30s", count=2))
     world.script("m", 1)
-    analyzer = world.analyzer()
+    analyzer = world.replica()
     assert await analyzer.look() == START + timedelta(seconds=30)
     world.now += timedelta(seconds=29)
     assert await analyzer.look() == START + timedelta(seconds=30)
@@ -185,10 +85,10 @@ async def test_before_a_metric_is_due_nothing_is_asked(world):
 async def test_an_initial_delay_counts_from_the_start_that_was_written_down(world):
     world.create(metric(initialDelay="1m"))
     world.script("m", 1)
-    assert await world.analyzer().look() == START + timedelta(minutes=1)
+    assert await world.replica().look() == START + timedelta(minutes=1)
     assert world.status["startedAt"] == "2026-11-20T12:00:00Z"
     world.now += timedelta(seconds=59)
-    restarted = world.analyzer()
+    restarted = world.replica()
     assert await restarted.look() == START + timedelta(minutes=1)
     assert world.memory.asked == []
 
@@ -198,7 +98,7 @@ async def test_a_slow_metric_delays_no_other(world):
     world.create(metric("slow"), metric("quick"))
     world.script("slow", slow)
     world.script("quick", 1)
-    analyzer = world.analyzer()
+    analyzer = world.replica()
     await analyzer.look()
     assert world.result("quick")["phase"] == "Successful"
     assert world.status["phase"] == "Running"
@@ -213,7 +113,7 @@ async def test_metrics_that_finish_together_are_one_write(world):
     world.create(*(metric(name) for name in names))
     for name in names:
         world.script(name, 1)
-    await world.analyzer().look()
+    await world.replica().look()
     assert (world.writes, world.status["runSummary"]) == (1, {"count": 20, "successful": 20})
 
 
@@ -221,7 +121,7 @@ async def test_a_failed_metric_ends_the_run_and_what_is_under_way_is_cancelled(w
     world.create(metric("bad", successCondition="result > 1"), metric("slow"))
     world.script("bad", 0)
     world.script("slow", asyncio.Event())
-    analyzer = world.analyzer()
+    analyzer = world.replica()
     await analyzer.look()
     assert world.status["phase"] == "Failed"
     assert world.status["message"] == 'Metric "bad" assessed Failed due to failed (1) > failureLimit (0)'
@@ -232,7 +132,7 @@ async def test_a_failed_metric_ends_the_run_and_what_is_under_way_is_cancelled(w
 async def test_five_errors_in_a_row_ten_seconds_apart_end_the_run_as_error(world):
     world.create(metric(interval="5m"))
     world.script("m", NotMeasured("it is down"))
-    await world.analyzer().until_verdict()
+    await world.replica().until_verdict()
     assert world.status["phase"] == "Error"
     assert world.status["message"] == (
         'Metric "m" assessed Error due to consecutiveErrors (5) > consecutiveErrorLimit (4): "Error Message: it is down"'
@@ -243,13 +143,13 @@ async def test_five_errors_in_a_row_ten_seconds_apart_end_the_run_as_error(world
 async def test_neither_success_nor_failure_is_inconclusive(world):
     world.create(metric(successCondition="result > 0.9", failureCondition="result < 0.5"))
     world.script("m", 0.7)
-    await world.analyzer().until_verdict()
+    await world.replica().until_verdict()
     assert world.status["phase"] == "Inconclusive"
 
 
 async def test_an_unknown_provider_is_an_error_that_lists_the_known_ones(world):
     world.create({"name": "m", "provider": {"tea-leaves": {}}})
-    await world.analyzer().look()
+    await world.replica().look()
     assert world.result("m")["measurements"][0]["message"] == "unknown metric provider 'tea-leaves'; known: memory"
 
 
@@ -257,7 +157,7 @@ async def test_a_defect_of_a_provider_is_an_error_of_its_metric_only(world):
     world.create(metric("broken"), metric("fine"))
     world.script("broken", ZeroDivisionError("division by zero"))
     world.script("fine", 1)
-    await world.analyzer().look()
+    await world.replica().look()
     assert world.result("broken")["measurements"][0]["message"] == "ZeroDivisionError: division by zero"
     assert world.result("fine")["phase"] == "Successful"
 
@@ -268,7 +168,7 @@ async def test_a_defect_of_a_provider_is_an_error_of_its_metric_only(world):
 async def test_a_terminated_run_takes_no_new_measurement_and_ends_with_what_it_knows(world):
     world.create(metric(interval="1m"))
     world.script("m", 1)
-    analyzer = world.analyzer()
+    analyzer = world.replica()
     await analyzer.look()
     world.change(terminate=True)
     await analyzer.look()
@@ -279,14 +179,14 @@ async def test_a_terminated_run_takes_no_new_measurement_and_ends_with_what_it_k
 async def test_a_run_terminated_before_it_began_is_successful_and_asks_nothing(world):
     world.create(metric(), terminate=True)
     world.script("m", 1)
-    await world.analyzer().look()
+    await world.replica().look()
     assert (world.status["phase"], world.memory.asked) == ("Successful", [])
 
 
 async def test_terminating_cancels_a_measurement_that_does_not_answer(world):
     world.create(metric())
     world.script("m", asyncio.Event())
-    analyzer = world.analyzer()
+    analyzer = world.replica()
     await analyzer.look()
     world.change(terminate=True)
     await analyzer.look()
@@ -303,7 +203,7 @@ def going_on(turn, seconds=10):
 async def test_unfinished_work_is_written_down_and_resumed_by_whoever_comes_next(world):
     world.create(metric(successCondition="false"))
     world.script("m", going_on(0), Decided(phase="Successful", metadata={"turn": "1"}))
-    assert await world.analyzer().look() == START + timedelta(seconds=10)
+    assert await world.replica().look() == START + timedelta(seconds=10)
     assert world.result("m")["measurements"] == [
         {
             "phase": "Running",
@@ -313,7 +213,7 @@ async def test_unfinished_work_is_written_down_and_resumed_by_whoever_comes_next
         }
     ]
     world.now += timedelta(seconds=10)
-    await world.analyzer().look()
+    await world.replica().look()
     assert [verb for verb, _ in world.memory.asked] == ["measure", "resume"]
     assert len({key for _, key in world.memory.asked}) == 1
     assert world.status["phase"] == "Successful"
@@ -323,7 +223,7 @@ async def test_unfinished_work_is_written_down_and_resumed_by_whoever_comes_next
 async def test_unfinished_work_is_terminated_with_its_run(world):
     world.create(metric())
     world.script("m", going_on(0))
-    analyzer = world.analyzer()
+    analyzer = world.replica()
     await analyzer.look()
     world.change(terminate=True)
     await analyzer.look()
@@ -338,7 +238,7 @@ async def test_unfinished_work_is_terminated_with_its_run(world):
 async def test_two_analyzers_on_one_run_count_no_measurement_twice(world):
     world.create(metric(interval="10s", count=4))
     world.script("m", 1)
-    first, second = world.analyzer(), world.analyzer()
+    first, second = world.replica(), world.replica()
     for _ in range(10):
         await asyncio.gather(first.look(), second.look(), return_exceptions=True)
         if world.status.get("completedAt"):
@@ -353,7 +253,7 @@ async def test_two_analyzers_on_one_run_count_no_measurement_twice(world):
 async def test_a_refused_write_loses_no_measurement(world):
     world.create(metric())
     world.script("m", 1)
-    analyzer = world.analyzer()
+    analyzer = world.replica()
 
     def once(call):
         if call.verb == "merge_patch":
@@ -370,7 +270,7 @@ async def test_a_refused_write_loses_no_measurement(world):
 async def test_a_write_whose_answer_was_lost_is_not_counted_again(world):
     world.create(metric(interval="1m", count=2))
     world.script("m", 1)
-    analyzer = world.analyzer()
+    analyzer = world.replica()
 
     def once(call):
         if call.verb == "merge_patch":
@@ -388,7 +288,7 @@ async def test_an_object_that_changed_during_the_measurement_keeps_the_change_an
     slow = asyncio.Event()
     world.create(metric())
     world.script("m", slow)
-    analyzer = world.analyzer()
+    analyzer = world.replica()
     await analyzer.look()
     run = world.run
     world.kube.put(ANALYSIS_RUN, {**run, "metadata": {**run["metadata"], "labels": {"seen": "yes"}}})
@@ -415,14 +315,14 @@ async def test_arguments_reach_provider_count_and_condition(world):
         metric(script="{{args.script}}", count="{{ args.n }}", interval="1s", successCondition="result > {{args.least}}"), args=args
     )
     world.script("m", 0.9)
-    await world.analyzer().until_verdict()
+    await world.replica().until_verdict()
     assert (world.status["phase"], world.result("m")["count"]) == ("Successful", 2)
 
 
 async def test_a_metrics_name_may_hold_an_argument(world):
     world.create(metric("rate-{{args.host}}", script="m"), args=[{"name": "host", "value": "a"}])
     world.script("m", 1)
-    await world.analyzer().until_verdict()
+    await world.replica().until_verdict()
     assert world.result("rate-a")["phase"] == "Successful"
 
 
@@ -430,11 +330,11 @@ async def test_a_secret_reaches_the_provider_and_no_message(world):
     secret(world, token="s3cr3t")
     world.create({"name": "m", "provider": {"memory": {"script": "m", "header": "Bearer {{args.token}}"}}}, args=[TOKEN])
     world.script("m", NotMeasured("refused: Bearer s3cr3t"))
-    await world.analyzer().look()
+    await world.replica().look()
     assert world.memory.configs[0]["header"] == "Bearer s3cr3t"
     assert world.result("m")["measurements"][0]["message"] == "refused: Bearer *****"
     assert "s3cr3t" not in str(world.run)
-    await world.analyzer().look()
+    await world.replica().look()
     assert "s3cr3t" not in str(world.post.sent)
 
 
@@ -442,14 +342,14 @@ async def test_a_value_that_holds_a_secret_stays_in_the_object_and_off_the_bus(w
     secret(world, token="s3cr3t")
     world.create(metric(), args=[TOKEN])
     world.script("m", Measured(result="s3cr3t", value="s3cr3t"))
-    analyzer = world.analyzer()
+    analyzer = world.replica()
     await analyzer.until_verdict()
     assert [message.value for message in world.post.of(AnalysisMeasured)] == ["*****"]
 
 
 async def test_a_missing_secret_is_an_error_of_the_run(world):
     world.create(metric(), args=[TOKEN])
-    await world.analyzer().look()
+    await world.replica().look()
     assert world.status["phase"] == "Error"
     assert world.status["message"] == 'Unable to resolve metric arguments: secrets "api" not found'
 
@@ -457,13 +357,13 @@ async def test_a_missing_secret_is_an_error_of_the_run(world):
 async def test_a_missing_key_of_a_secret_is_an_error_of_the_run(world):
     secret(world, other="x")
     world.create(metric(), args=[TOKEN])
-    await world.analyzer().look()
+    await world.replica().look()
     assert world.status["message"] == "Unable to resolve metric arguments: key 'token' does not exist in secret 'api'"
 
 
 async def test_an_argument_nobody_gave_is_an_error_of_the_run(world):
     world.create(metric(script="{{args.who}}"))
-    await world.analyzer().look()
+    await world.replica().look()
     assert world.status["message"] == "Unable to resolve metric arguments: failed to resolve {{args.who}}"
 
 
@@ -472,7 +372,7 @@ async def test_an_argument_nobody_gave_is_an_error_of_the_run(world):
 
 async def test_an_invalid_spec_is_an_error_that_says_what_and_keeps_the_evidence(world):
     world.create(metric(count=2), ttlStrategy={"secondsAfterCompletion": 0})
-    analyzer = world.analyzer()
+    analyzer = world.replica()
     assert await analyzer.look() is None
     assert world.status["phase"] == "Error"
     assert world.status["message"] == "Analysis spec invalid: metrics[0]: interval must be specified when count > 1"
@@ -488,7 +388,7 @@ async def test_a_run_that_is_being_deleted_is_measured_no_more(world):
         {"metadata": {"namespace": KEY[0], "name": KEY[1], "finalizers": finalizers}, "spec": {"metrics": [metric()]}},
     )
     world.script("m", asyncio.Event())
-    analyzer = world.analyzer()
+    analyzer = world.replica()
     await analyzer.look()
     await world.kube.delete(ANALYSIS_RUN, *KEY)
     assert await analyzer.look() is None
@@ -499,7 +399,7 @@ async def test_a_run_that_is_being_deleted_is_measured_no_more(world):
 async def test_a_finished_run_is_deleted_when_its_time_is_over(world):
     world.create(metric(), ttlStrategy={"secondsAfterSuccess": 60})
     world.script("m", 1)
-    analyzer = world.analyzer()
+    analyzer = world.replica()
     await analyzer.look()
     assert await analyzer.look() == START + timedelta(seconds=60)
     world.now += timedelta(seconds=60)
@@ -511,7 +411,7 @@ async def test_a_finished_run_is_deleted_when_its_time_is_over(world):
 async def test_a_value_too_large_for_the_object_is_cut(world):
     world.create(metric())
     world.script("m", Measured(result=1, value="x" * 100_000))
-    await world.analyzer().look()
+    await world.replica().look()
     assert world.result("m")["measurements"][0]["value"].endswith("... (100000 characters)")
     assert len(world.result("m")["measurements"][0]["value"]) < 20_000
 
@@ -522,7 +422,7 @@ async def test_a_value_too_large_for_the_object_is_cut(world):
 async def test_each_measurement_each_metric_and_the_verdict_are_told_in_order(world):
     world.create(metric(interval="1s", count=2))
     world.script("m", 1)
-    await world.analyzer().until_verdict()
+    await world.replica().until_verdict()
     kinds = [type(message) for message in world.post.sent.values()]
     assert kinds == [AnalysisMeasured, AnalysisMeasured, EventsRecorded, EventsRecorded, AnalysisConcluded]
     records = [record for message in world.post.of(EventsRecorded) for record in message.records]
@@ -536,7 +436,7 @@ async def test_each_measurement_each_metric_and_the_verdict_are_told_in_order(wo
 async def test_a_failure_is_told_as_a_warning(world):
     world.create(metric(failureCondition="result == 1"))
     world.script("m", 1)
-    await world.analyzer().until_verdict()
+    await world.replica().until_verdict()
     records = [record for message in world.post.of(EventsRecorded) for record in message.records]
     assert [(record.type, record.reason) for record in records] == [("Warning", "MetricFailed"), ("Warning", "AnalysisRunFailed")]
 
@@ -544,19 +444,19 @@ async def test_a_failure_is_told_as_a_warning(world):
 async def test_a_verdict_written_by_a_process_that_died_is_told_by_the_next_under_the_same_ids(world):
     world.create(metric())
     world.script("m", 1)
-    await world.analyzer().until_verdict()
+    await world.replica().until_verdict()
     told = dict(world.post.sent)
     world.post.sent.clear()
     world.now += timedelta(seconds=30)
-    await world.analyzer().look()
+    await world.replica().look()
     assert world.post.sent == told
 
 
 async def test_an_old_verdict_is_not_told_again(world):
     world.create(metric())
     world.script("m", 1)
-    await world.analyzer().until_verdict()
+    await world.replica().until_verdict()
     world.post.sent.clear()
     world.now += timedelta(hours=2)
-    await world.analyzer().look()
+    await world.replica().look()
     assert world.post.sent == {}

@@ -1,6 +1,6 @@
 """For tests of whatever calls out: a real HTTP server on loopback that answers what it is told to, and remembers what it was asked.
 
-No pytest in here. Each path has its own answers, given in order; the last one is repeated.
+Each path has its own answers, given in order; the last one is repeated.
 """
 
 import http.server
