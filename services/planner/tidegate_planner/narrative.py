@@ -11,7 +11,8 @@ from typing import Any
 
 from tidegate import keys
 from tidegate.messages import OutcomeVerb, Record, RolloutOutcome
-from tidegate.rollout import Canary, Step
+from tidegate.rollout import Canary, Pause, Step
+from tidegate_planner.progress import CANARY_PAUSE
 from tidegate_planner.seen import Seen
 
 Json = Mapping[str, Any]
@@ -21,7 +22,8 @@ Json = Mapping[str, Any]
 class Told:
     """The state up to which everything was told. `sets`: hash -> (name, revision, size); `runs`: analysis run -> phase.
 
-    `done` stays up once this attempt was Healthy: a pod lost later and replaced is no second completion.
+    `done` stays up once this attempt was Healthy: a pod lost later and replaced is no second completion. `rested` is the present
+    step once it has paused and was told to go on.
     """
 
     hash: str = ""
@@ -39,6 +41,7 @@ class Told:
     attempt: str = ""
     back_on_stable: bool = False
     done: bool = False
+    rested: int | None = None
     sets: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)
     runs: Mapping[str, str] = field(default_factory=dict)
 
@@ -52,9 +55,10 @@ class Told:
 
     @property
     def pause_id(self) -> str:
-        """Names this pause among all of its attempt. Times have whole seconds, so two steps may pause at the same one."""
-        reasons = (*(f"{reason}@{start}" for reason, start in self.pauses), *(("spec.paused",) if self.held_by_hand else ()))
-        return f"{self.step}:{'/'.join(reasons)}"
+        """Names this pause among all of its attempt. Times have whole seconds, so two steps may pause at the same one; a pause
+        step pauses once, so that its number names it even where nobody looked while it lasted."""
+        reasons = (reason if reason == CANARY_PAUSE else f"{reason}@{start}" for reason, start in self.pauses)
+        return f"{self.step}:{'/'.join((*reasons, *(('spec.paused',) if self.held_by_hand else ())))}"
 
     def same_attempt(self, other: "Told") -> bool:
         return (self.hash, self.attempt) == (other.hash, other.attempt)
@@ -138,7 +142,10 @@ def narrate(before: Told | None, seen: Seen) -> Chapter:
         now = replace(before, phase=now.phase, message=now.message, pauses=before.pauses)
         if (now.phase, now.message) == (before.phase, before.message):
             return Chapter(before)
-    now = replace(now, done=now.phase == "Healthy" or (before.done and now.same_attempt(before)))
+    done = now.phase == "Healthy" or (before.done and now.same_attempt(before))
+    stays = now.same_attempt(before) and now.step == before.step
+    rested = stays and not now.pauses and (bool(before.pauses) or before.rested == now.step)
+    now = replace(now, done=done, rested=now.step if rested else None)
     if now == before:
         return Chapter(before)
     teller = _Teller(before, now, seen)
@@ -236,7 +243,8 @@ class _Teller:
         went_on = (now.hash, now.step) != (before.hash, before.step)  # one pause may end and the next begin between two looks
         if before.paused and (went_on or not now.paused) and not now.abort and before.hash == now.hash:
             yield self._outcome("resumed", f"{now.attempt}.{before.pause_id}")
-        for index, _ in self._completed_steps():
+        for index, step in self._completed_steps():
+            yield from self._unseen_pause(index, step)
             yield self._outcome("step-completed", f"{now.attempt}.{index}", step=index)
         if now.paused and (went_on or not before.paused):
             yield self._outcome("paused", f"{now.attempt}.{now.pause_id}", step=now.step)
@@ -246,6 +254,14 @@ class _Teller:
             if phase != before.runs.get(name) and phase not in {"Pending", "Running"}:
                 yield self._outcome("analysis-concluded", f"{name}.{phase}", message=f"{name}: {phase}")
         yield from self._endings()
+
+    def _unseen_pause(self, index: int, step: Step) -> Iterator[Outcome]:
+        """It paused and went on while no planner lived, or one died after it had told the pause and before it had noted so."""
+        before = self._before
+        seen = before.same_attempt(self._now) and before.step == index and (before.pauses or before.rested == index)
+        if isinstance(step, Pause) and not seen:
+            yield self._outcome("paused", f"{self._now.attempt}.{index}:{CANARY_PAUSE}", step=index)
+            yield self._outcome("resumed", f"{self._now.attempt}.{index}:{CANARY_PAUSE}")
 
     def _endings(self) -> Iterator[Outcome]:
         before, now = self._before, self._now

@@ -213,10 +213,10 @@ def promoted(available: int = 4, phase: str = "Healthy", **fields: Any) -> Seen:
 
 
 def test_an_update_that_walked_all_steps_says_so_once() -> None:
-    reader = reading_from(updating(3, 2, 2))
+    reader = reading_from(updating(3, 2, 2, **paused_for()))
     chapter = reader.read(promoted())
     assert chapter.records[-1].message == f"Rollout completed update to revision 2 ({NEW}): Completed all 4 canary steps"
-    assert verbs(chapter) == ["step-completed", "promoted", "completed"]
+    assert verbs(chapter) == ["resumed", "step-completed", "promoted", "completed"]
 
 
 def test_a_full_promotion_tells_its_reason_and_no_step_that_was_jumped() -> None:
