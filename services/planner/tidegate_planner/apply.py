@@ -80,14 +80,15 @@ class Asked:
 class Memory:
     """What one rollout's shell remembers between passes. Losing it costs a repeated message, nothing else.
 
-    `resend_at`: when a request of the last pass that is still unanswered is due again. `refused`: template hash -> when the API
-    server last refused its ReplicaSet.
+    `resend_at`: when something that the last pass asked for in vain is due again. `refused`: template hash -> when the API server
+    last refused its ReplicaSet. `version`: the Rollout's as the pass saw it, or as its own last write left it.
     """
 
     asked: dict[str, Asked] = field(default_factory=dict)
     resend_at: float | None = None
     refused: dict[str, float] = field(default_factory=dict)
     lazy_since: float | None = None
+    version: str = ""
 
 
 class Refused(Exception):  # noqa: N818 - a fact, not an error: the world is not what the plan was made from
@@ -106,6 +107,7 @@ class Applier:
     async def apply(self, seen: Seen, plan: Plan, memory: Memory, *, lazy_for: float) -> bool:
         """True if the status is left unwritten for now, because only counts differ that are about to change again."""
         memory.resend_at = None
+        memory.version = str(seen.resource_version)
         try:
             postponed = await self._write_status(seen, plan, memory, lazy_for=lazy_for)
             for action in plan.actions:
@@ -125,19 +127,15 @@ class Applier:
             if now < memory.lazy_since + lazy_for:
                 return True
         memory.lazy_since = None
-        version = str(seen.resource_version)
-        written = await self.kube.merge_patch(
-            ROLLOUT, seen.namespace, seen.name, {"status": patch}, subresource="status", resource_version=version
-        )
-        self.rollouts.note_write(written)
+        await self._patch_rollout(seen, {"status": patch}, memory, subresource="status")
         return False
 
     async def _carry_out(self, seen: Seen, action: Action, memory: Memory) -> None:
         match action:
             case plans.SetDefaultReplicas():
-                await self._patch_rollout(seen, {"spec": {"replicas": action.replicas}})
+                await self._patch_rollout(seen, {"spec": {"replicas": action.replicas}}, memory)
             case plans.AnnotateRollout():
-                await self._patch_rollout(seen, {"metadata": {"annotations": dict(action.annotations)}})
+                await self._patch_rollout(seen, {"metadata": {"annotations": dict(action.annotations)}}, memory)
             case plans.ShiftTraffic():
                 await self._ask(action.request, "traffic", action.request.digest, memory)
             case plans.StartAnalysis():
@@ -163,16 +161,19 @@ class Applier:
                 owners = held["metadata"].get("ownerReferences") or ()
                 await self._set_owners(seen, action.name, action.uid, [each for each in owners if each["uid"] != action.owner_uid])
 
-    async def _patch_rollout(self, seen: Seen, patch: dict[str, Any]) -> None:
-        """Where a status was written just before, its answer is in the cache and carries the version to be conditional on."""
-        held = self.world.rollouts.get(seen.namespace, seen.name)
-        version = str(seen.resource_version) if held is None else held["metadata"]["resourceVersion"]
-        written = await self.kube.merge_patch(ROLLOUT, seen.namespace, seen.name, patch, resource_version=version)
+    async def _patch_rollout(self, seen: Seen, patch: dict[str, Any], memory: Memory, *, subresource: str | None = None) -> None:
+        """Conditional on what was seen, or on our own last write: what is in the cache by now may be somebody's newer word."""
+        written = await self.kube.merge_patch(
+            ROLLOUT, seen.namespace, seen.name, patch, subresource=subresource, resource_version=memory.version
+        )
+        memory.version = written["metadata"]["resourceVersion"]
         self.rollouts.note_write(written)
 
     async def _create(self, seen: Seen, action: plans.CreateReplicaSet, memory: Memory) -> None:
         errors = self.world.create_errors
-        if self.clock() < memory.refused.get(action.hash, 0.0) + CREATE_AGAIN_AFTER:
+        due = memory.refused.get(action.hash, 0.0) + CREATE_AGAIN_AFTER
+        if self.clock() < due:
+            memory.resend_at = min(due, memory.resend_at or due)
             return
         try:
             created = await self.kube.create(REPLICA_SET, dict(action.manifest))
