@@ -16,7 +16,9 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Final, Self
@@ -28,6 +30,8 @@ from tidegate.errors import TidegateError
 
 MOST_BYTES: Final = 1024 * 1024
 MOST_REDIRECTS: Final = 10
+LOOK_UPS: Final = 64
+"""Names looked up at once. The loop's own pool has as few as five threads, and one dead name server would fill them for all."""
 METADATA_SERVICES: Final = frozenset({"fd00:ec2::254", "100.100.100.200", "192.0.0.192"})  # AWS, Alibaba, Oracle
 CONNECTIONS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=30.0)
 """No limit of connections here: waiting for one would let slow servers delay the others. How much is measured at once is limited
@@ -65,7 +69,8 @@ class Outbound:
     """`async with Outbound() as outbound: await outbound.send(call)`. `allow_metadata` is for the owner of the process only."""
 
     def __init__(self, *, allow_metadata: bool = False) -> None:
-        backend = _GuardedBackend(allow_metadata=allow_metadata)
+        self._look_ups = ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="look-up")
+        backend = _GuardedBackend(self._look_ups, allow_metadata=allow_metadata)
         self._clients = {insecure: _client(backend, insecure=insecure) for insecure in (False, True)}
 
     async def __aenter__(self) -> Self:
@@ -74,6 +79,7 @@ class Outbound:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for client in self._clients.values():
             await client.aclose()
+        self._look_ups.shutdown(wait=False, cancel_futures=True)
 
     async def send(self, call: Call) -> Answer:
         """The answer, whatever its status."""
@@ -145,7 +151,8 @@ class _Transport(httpx.AsyncHTTPTransport):
 class _GuardedBackend(httpcore.AsyncNetworkBackend):
     """Resolves a name itself and connects to the addresses it has looked at, not to what a second look-up might say."""
 
-    def __init__(self, *, allow_metadata: bool) -> None:
+    def __init__(self, look_ups: Executor, *, allow_metadata: bool) -> None:
+        self._look_ups = look_ups
         self._allow_metadata = allow_metadata
         self._inner = httpcore.AnyIOBackend()
 
@@ -170,7 +177,8 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
 
     async def _addresses(self, host: str, port: int) -> list[str]:
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+            found = await asyncio.get_running_loop().run_in_executor(self._look_ups, look_up)
         except OSError as error:
             raise httpcore.ConnectError(f"{host}: {error.strerror or error}") from error
         addresses = list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))

@@ -9,7 +9,9 @@ from datetime import timedelta
 import pytest
 
 from tidegate.errors import KubeError
+from tidegate.kube.cache import Cache
 from tidegate.kube.errors import Conflict, ServerUnavailable
+from tidegate.kube.kinds import ANALYSIS_RUN
 from tidegate.messages import AnalysisConcluded, AnalysisMeasured
 from tidegate_analyzer.metrics import instant
 from tidegate_analyzer.provider import Decided, NotMeasured, Unfinished
@@ -30,7 +32,29 @@ def disturb(world: World, dice: random.Random) -> None:
     world.kube.before = world.kube.after = fail
 
 
+def watch(world: World) -> list[tuple[bool, int]]:
+    """Each state of the run that ever was: whether it was over, and how many measurements it held."""
+    history: list[tuple[bool, int]] = []
+
+    def note(_type, _old, run) -> None:
+        status = run.get("status") or {}
+        counted = [result.get("count", 0) + result.get("error", 0) for result in status.get("metricResults") or []]
+        history.append(("completedAt" in status, sum(counted)))
+
+    observer = Cache(world.kube, ANALYSIS_RUN)
+    observer.on_change(note)
+    world.kube.feed(observer, ANALYSIS_RUN)
+    return history
+
+
 async def live(world: World, dice: random.Random) -> None:
+    history = watch(world)
+    await happen(world, dice)
+    assert history == sorted(history), "the run went back to what it was before"
+    assert [over for over, _ in history].count(True) == 1, "a verdict was changed"
+
+
+async def happen(world: World, dice: random.Random) -> None:
     """Two analyzers, each of which is killed and replaced now and then, or sees the cluster late."""
     replicas = [world.replica(), world.replica()]
     for _ in range(400):
