@@ -91,7 +91,8 @@ def report(figures: list[Figures]) -> str:
     ]
     lines += [_row(each) for each in figures]
     for each in figures:
-        lines += ["", f"{each.title}: writes per rollout by who and what", "", "| user agent | verb | resource | per rollout |", "|---|---|---|---|"]
+        lines += ["", f"{each.title}: writes per rollout by who and what", ""]
+        lines += ["| user agent | verb | resource | per rollout |", "|---|---|---|---|"]
         for write, count in sorted(each.writes.items(), key=lambda item: -item[1]):
             refused = " (refused)" if write.refused else ""
             lines.append(f"| {write.agent} | {write.verb} | {write.resource}{refused} | {count / each.rollouts:.2f} |")
@@ -104,17 +105,17 @@ def _row(each: Figures) -> str:
     ordered = sorted(each.seconds)
     p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
     services = sum(size for name, size in each.rss.items() if name != "nats")
-    return (
-        f"| {each.title} | {each.wall:.2f} s | {statistics.median(ordered):.2f} s | {p99:.2f} s | {each.per_rollout(events=False):.1f} "
-        f"| {each.per_rollout(events=True):.1f} | {sum(each.cpu.values()) / each.rollouts:.1f} | {services:.0f} MB |"
-    )
+    times = f"{each.wall:.2f} s | {statistics.median(ordered):.2f} s | {p99:.2f} s"
+    writes = f"{each.per_rollout(events=False):.1f} | {each.per_rollout(events=True):.1f}"
+    return f"| {each.title} | {times} | {writes} | {sum(each.cpu.values()) / each.rollouts:.1f} | {services:.0f} MB |"
 
 
 def machine() -> str:
     model = next(line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line)
     when = datetime.now(UTC).date()  # noqa: TID251 - a report says when
     load = os.getloadavg()[0]
-    return f"Measured {when} on {os.cpu_count()} cores of {model}, {platform.python_implementation()} {platform.python_version()}, load {load:.1f}."
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"Measured {when} on {os.cpu_count()} cores of {model}, {python}, load {load:.1f}."
 
 
 def store(text: str) -> None:
@@ -130,7 +131,7 @@ def main() -> None:
     options.add_argument("--dry", action="store_true", help="do not touch docs/benchmarks.md")
     options.add_argument("--logs", action="store_true", help="print the logs of the services")
     given = options.parse_args()
-    with ControlPlane(Options(nodes=4)) as plane, LocalNats() as nats, tempfile.TemporaryDirectory(prefix="tidegate-bench-") as logs:
+    with ControlPlane(Options(nodes=4)) as plane, LocalNats() as nats, tempfile.TemporaryDirectory(prefix="tidegate-") as logs:
         asyncio.run(install_crds(plane.kubeconfig))
         environment = {**os.environ, "KUBECONFIG": str(plane.kubeconfig), "NATS_URL": nats.url, "TIDEGATE_LOG_LEVEL": "warning"}
         with Services(environment, logs=Path(logs)) as services:

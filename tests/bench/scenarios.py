@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from tidegate.keys import API_VERSION
 from tidegate.kube.cache import Cache
@@ -41,7 +41,7 @@ class Fleet:
         self._cache.on_change(lambda *_: self._changed.set())
         self._done_at: dict[str, float] = {}
 
-    async def __aenter__(self) -> "Fleet":
+    async def __aenter__(self) -> Self:
         manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self._namespace}}
         await self._kube.create(NAMESPACE, manifest)
         self._task = asyncio.create_task(self._cache.run())
@@ -55,7 +55,7 @@ class Fleet:
 
     async def create(self, names: list[str], *, replicas: int) -> None:
         await asyncio.gather(*(self._kube.create(ROLLOUT, rollout(self._namespace, name, replicas=replicas)) for name in names))
-        await self._healthy(dict.fromkeys(names, 1), since={})
+        await self._healthy(dict.fromkeys(names, 1))
 
     async def change(self, names: list[str], image: str) -> list[float]:
         """Seconds each rollout took. All are changed at once; each one's clock starts when the API server took its change."""
@@ -70,10 +70,10 @@ class Fleet:
 
         self._done_at = {}
         await asyncio.gather(*(change(name) for name in names))
-        await self._healthy(generations, since=started)
+        await self._healthy(generations)
         return [self._done_at[name] - started[name] for name in names]
 
-    async def _healthy(self, generations: Mapping[str, int], *, since: Mapping[str, float]) -> None:
+    async def _healthy(self, generations: Mapping[str, int]) -> None:
         deadline = time.monotonic() + PATIENCE
         waiting = set(generations)
         while waiting:
@@ -83,7 +83,7 @@ class Fleet:
                     self._done_at[name] = time.monotonic()
                     waiting.remove(name)
             if waiting and time.monotonic() > deadline:
-                raise TimeoutError(f"{len(waiting)} rollouts are not Healthy after {PATIENCE:.0f} s, {sorted(waiting)[:3]} among them")
+                raise TimeoutError(f"not Healthy after {PATIENCE:.0f} s: {len(waiting)} rollouts, {sorted(waiting)[:3]} among them")
             if waiting:
                 try:
                     await asyncio.wait_for(self._changed.wait(), 1)

@@ -1,1 +1,6 @@
 """The notifier: writes what was recorded as core Events, and tells outcomes to the outside. Map: services/notifier/README.md."""
+
+from tidegate.lean import without
+
+with without("rich"):
+    import httpx  # noqa: F401

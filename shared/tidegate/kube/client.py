@@ -37,7 +37,7 @@ class Kube:
         *,
         user_agent: str,
         timeout: float = 30.0,
-        connections: int = 100,
+        connections: int = 24,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
