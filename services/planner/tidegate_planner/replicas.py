@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal
 
 DEFAULT_SURGE = DEFAULT_UNAVAILABLE = "25"
@@ -50,6 +51,7 @@ def share(value: int | str, *, of: int, rounded_up: bool) -> int:
     return -(-scaled // 100) if rounded_up else scaled // 100
 
 
+@lru_cache(maxsize=4096)
 def budget(replicas: int, max_surge: int | str | None, max_unavailable: int | str | None) -> Budget:
     """Surge rounds up and unavailability down; if both come to 0 one pod may be unavailable, or nothing could ever move."""
     surge = share(DEFAULT_SURGE if max_surge is None else max_surge, of=replicas, rounded_up=True)
@@ -59,6 +61,7 @@ def budget(replicas: int, max_surge: int | str | None, max_unavailable: int | st
     return Budget(surge, min(unavailable, replicas))
 
 
+@lru_cache(maxsize=4096)  # exact fractions cost 60 us, and a fleet asks for the same few splits all day
 def canary_split(*, replicas: int, weight: int, surge: int, max_weight: int = 100) -> tuple[int, int]:
     """The (canary, stable) pods that come nearest to `weight` without routing, where pods are all the weight there is.
 
