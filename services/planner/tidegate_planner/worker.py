@@ -5,6 +5,7 @@ plan named, and a slow resync that finds what no message announced.
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -108,7 +109,8 @@ class Worker:
             if seen is None:
                 self._forget(key, entry)
                 return
-            entry.uid = seen.uid
+            if entry.uid != seen.uid:
+                self._begin(entry, seen)
             self._teller.tell(key, seen)
             await self._act(key, entry, seen, decide(seen, self._clock()))
             entry.failures = 0
@@ -118,11 +120,11 @@ class Worker:
         except (KubeError, Retry) as error:
             entry.failures += 1
             log.warning("pass failed", namespace=key[0], rollout=key[1], error=str(error), failures=entry.failures)
-            self._wake_in(key, entry, min(RETRY_AFTER * 2 ** (entry.failures - 1), LONGEST_RETRY))
+            self._wake_in(key, entry, _back_off(entry.failures))
         except Exception:
             entry.failures += 1
             log.exception("pass failed", namespace=key[0], rollout=key[1], failures=entry.failures)
-            self._wake_in(key, entry, min(RETRY_AFTER * 2 ** (entry.failures - 1), LONGEST_RETRY))
+            self._wake_in(key, entry, _back_off(entry.failures))
 
     async def _act(self, key: Key, entry: _Entry, seen: Seen, plan: Plan) -> None:
         postponed = await self._applier.apply(seen, plan, entry.memory, lazy_for=LAZY_FOR)
@@ -137,10 +139,21 @@ class Worker:
         _cancel_timer(entry)
         entry.timer = asyncio.get_running_loop().call_later(seconds, self.wake, key)
 
+    def _begin(self, entry: _Entry, seen: Seen) -> None:
+        """A rollout seen for the first time, maybe in the place of a namesake that was deleted between two looks."""
+        if entry.uid:
+            self._observer.forget(entry.uid)
+        entry.uid, entry.memory = seen.uid, Memory()
+
     def _forget(self, key: Key, entry: _Entry) -> None:
         self._entries.pop(key, None)
         self._observer.forget(entry.uid)
         self._teller.forget(key)
+
+
+def _back_off(failures: int) -> float:
+    """Seconds. The exponent is bounded: a night of failures would make the power too large for a float."""
+    return min(math.ldexp(RETRY_AFTER, min(failures - 1, 10)), LONGEST_RETRY)
 
 
 def _cancel_timer(entry: _Entry) -> None:
