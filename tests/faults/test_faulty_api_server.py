@@ -1,0 +1,79 @@
+"""All services behind a proxy that refuses, loses, delays and cuts: the end is the same as without it."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from tidegate.testing import ApiCall, Cut, Expire, Fault, FaultProxy, Fleet, Hang, Lag, LoseAnswer, LoseRequest, Refuse, Scene
+
+pytestmark = pytest.mark.e2e
+
+Chance = random.Random
+Mix = Callable[[ApiCall, Chance], Fault | None]
+
+
+def errors(_: ApiCall, chance: Chance) -> Fault | None:
+    return Refuse(chance.choice((500, 502, 503, 504))) if chance.random() < 0.25 else None
+
+
+def throttling(call: ApiCall, chance: Chance) -> Fault | None:
+    return Refuse(429, retry_after=1) if call.is_write and chance.random() < 0.3 else None
+
+
+def lost_requests_and_answers(call: ApiCall, chance: Chance) -> Fault | None:
+    """Half of them were carried out, and nobody heard of it."""
+    lost = chance.choice((LoseRequest(), LoseAnswer()))
+    return lost if not call.is_watch and chance.random() < 0.25 else None
+
+
+def hanging(call: ApiCall, chance: Chance) -> Fault | None:
+    return Hang(3.0) if not call.is_watch and chance.random() < 0.05 else None
+
+
+def cut_watches(call: ApiCall, chance: Chance) -> Fault | None:
+    return Cut(chance.uniform(0.1, 2.0)) if call.is_watch else None
+
+
+def expired_watches(call: ApiCall, chance: Chance) -> Fault | None:
+    return chance.choice((Expire(), Cut(1.0))) if call.is_watch else None
+
+
+def stale_views(call: ApiCall, _: Chance) -> Fault | None:
+    """Whoever watches sees everything a second late; reads and writes meet the present."""
+    return Lag(1.0) if call.is_watch else None
+
+
+def everything(call: ApiCall, chance: Chance) -> Fault | None:
+    if call.is_watch:
+        return chance.choice((Lag(0.5), Cut(chance.uniform(0.5, 3.0)), Expire(), None))
+    mixed = (errors, throttling, lost_requests_and_answers, hanging)
+    return chance.choice(mixed)(call, chance)
+
+
+MIXES: dict[str, tuple[Mix, str]] = {
+    "errors": (errors, "Refuse"),
+    "throttling": (throttling, "Refuse"),
+    "lost requests and answers": (lost_requests_and_answers, "LoseAnswer"),
+    "hanging": (hanging, "Hang"),
+    "cut watches": (cut_watches, "Cut"),
+    "expired watches": (expired_watches, "Expire"),
+    "stale views": (stale_views, "Lag"),
+    "everything": (everything, "Lag"),
+}
+
+
+@pytest.mark.parametrize("name", MIXES)
+async def test_the_end_is_the_same(name: str, started, scene: Scene, proxy: FaultProxy) -> None:
+    mix, sure = MIXES[name]
+    suite = started(KUBECONFIG=str(proxy.kubeconfig))
+    fleet = Fleet(scene)
+    await fleet.create()
+    chance = Chance(name)  # the same faults for the same calls; which call comes when is up to the processes
+    proxy.faults = lambda call: mix(call, chance)
+    await fleet.drive()
+    met = proxy.met.copy()
+    proxy.faults = lambda _: None
+    await fleet.judge()
+    assert met[sure] > 0, f"the faults were never met: {met}"
+    assert suite.ended() == []
