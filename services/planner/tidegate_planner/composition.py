@@ -20,10 +20,21 @@ from tidegate.kube.kinds import (
     SERVICE,
     Kind,
 )
+from tidegate.kube.store import ChangeType
 from tidegate.messages import OUTCOMES, TRAFFIC, EventsRecorded, Message, RolloutCommanded, RolloutRequested, TrafficApplied
 from tidegate.service import Reactions, Service
 from tidegate_planner.apply import Applier
-from tidegate_planner.observe import BY_OWNER, ORPHANS, Observer, World, analyses_of, orphaned_in, owners_of, service_names
+from tidegate_planner.observe import (
+    BY_OWNER,
+    ORPHANS,
+    Observer,
+    World,
+    analyses_of,
+    instance_of,
+    orphaned_in,
+    owners_of,
+    service_names,
+)
 from tidegate_planner.requests import Requests
 from tidegate_planner.seen import Traffic
 from tidegate_planner.telling import Teller
@@ -38,7 +49,6 @@ class Planner:
 
     def __init__(self, settings: Settings, kube: Kube, bus: Bus) -> None:
         self._settings, self._bus, self._kube = settings, bus, kube
-        self._instance = settings.instance_id
         self._rollouts = self._cache(ROLLOUT)
         self._replica_sets = self._cache(REPLICA_SET, labels=keys.POD_TEMPLATE_HASH)
         self._services = self._cache(SERVICE)
@@ -53,6 +63,7 @@ class Planner:
             analysis_runs=self._runs,
             templates=self._templates,
             cluster_templates=self._cluster_templates,
+            instance=settings.instance_id,
         )
         self._teller = Teller(bus, clock=time.time)
         self._worker = Worker(
@@ -111,21 +122,25 @@ class Planner:
         self._runs.add_index(BY_OWNER, owners_of)
         self._rollouts.add_index(BY_SERVICE, lambda rollout: [_scoped(rollout, name) for name in service_names(rollout)])
         self._rollouts.add_index(BY_TEMPLATE, lambda rollout: ["any"] if analyses_of(rollout) else [])
-        self._rollouts.on_change(lambda _type, old, new: self._wake(new or old))
+        self._rollouts.on_change(self._wake_changed)
         for cache in (self._replica_sets, self._runs):
-            cache.on_change(lambda _type, old, new: self._wake_owner(new or old))
+            cache.on_change(self._wake_owners)
         self._services.on_change(lambda _type, old, new: self._wake_users(new or old))
         for cache in (self._templates, self._cluster_templates):
             cache.on_change(lambda _type, _old, _new: self._wake_analysed())
 
     def _wake(self, rollout: dict[str, Any] | None) -> None:
-        if rollout is not None and self._is_ours(rollout):
+        if rollout is not None and instance_of(rollout) == self._world.instance:
             self._worker.wake((rollout["metadata"]["namespace"], rollout["metadata"]["name"]))
 
-    def _is_ours(self, rollout: dict[str, Any]) -> bool:
-        """Objects of another instance are left alone; without an id, those that carry any (`argo-behaviour.md` 14)."""
-        labels: dict[str, str] = rollout["metadata"].get("labels") or {}
-        return labels.get(keys.INSTANCE_ID, "") == self._instance
+    def _wake_changed(self, _type: ChangeType, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
+        """The former one too: its label may have handed it to another instance, and then it must be let go."""
+        self._wake(old)
+        self._wake(new)
+
+    def _wake_owners(self, _type: ChangeType, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
+        self._wake_owner(old)
+        self._wake_owner(new)
 
     def _wake_owner(self, child: dict[str, Any] | None) -> None:
         for owner in (child or {"metadata": {}})["metadata"].get("ownerReferences") or ():

@@ -35,7 +35,8 @@ class World:
     """The caches, and what is in no object: `traffic` holds the last `traffic.applied` per rollout uid.
 
     `fences` are the highest per uid that any request carried; `least_fence` is the version at which the caches were first whole:
-    no request of an earlier life of this process, or of another one until then, can have carried a higher one.
+    no request of an earlier life of this process, or of another one until then, can have carried a higher one. `instance`: only
+    Rollouts with this instance id are looked at, with "" those that carry none (`argo-behaviour.md` 14).
     """
 
     rollouts: Objects
@@ -44,6 +45,7 @@ class World:
     analysis_runs: Objects
     templates: Objects
     cluster_templates: Objects
+    instance: str = ""
     fences: dict[str, int] = field(default_factory=dict)
     least_fence: int = 0
     traffic: dict[str, Traffic] = field(default_factory=dict)
@@ -78,9 +80,9 @@ class Observer:
         self._world.create_errors.pop(uid, None)
 
     def see(self, key: Key) -> Seen | None:
-        """None when the rollout is gone or going."""
+        """None when the rollout is gone, going, or another instance's."""
         manifest = self._world.rollouts.get(*key)
-        if manifest is None or manifest["metadata"].get("deletionTimestamp"):
+        if manifest is None or manifest["metadata"].get("deletionTimestamp") or instance_of(manifest) != self._world.instance:
             return None
         metadata = manifest["metadata"]
         uid, namespace = metadata["uid"], metadata["namespace"]
@@ -176,6 +178,12 @@ class Observer:
         names = {spec.strategy.stable_service, spec.strategy.canary_service} - {""}
         held = {name: self._world.services.get(namespace, name) for name in names}
         return {name: service_of(each) for name, each in held.items() if each is not None}
+
+
+def instance_of(manifest: Json) -> str:
+    """Which installation is asked to take care of it."""
+    labels: Json = manifest["metadata"].get("labels") or {}
+    return str(labels.get(keys.INSTANCE_ID, ""))
 
 
 def service_names(manifest: Json) -> tuple[str, ...]:
