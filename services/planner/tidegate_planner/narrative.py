@@ -20,7 +20,8 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The state up to which everything was told. `sets`: hash -> (name, revision, size); `runs`: analysis run -> phase.
+    """The state up to which everything was told. `sets`: hash -> (name, revision, size); `runs`: analysis run -> phase; one that
+    was told to end has nothing to say any more.
 
     `done` stays up once this attempt was Healthy: a pod lost later and replaced is no second completion. `rested` is the present
     step once it has paused and was told to go on.
@@ -112,7 +113,7 @@ def snapshot(seen: Seen) -> Told:
         attempt=(status.get("duration") or {}).get("rolloutStartedAt") or "",
         back_on_stable=_back_on_stable(seen, current),
         sets=sets,
-        runs={run.name: run.phase for run in seen.analysis_runs if run.phase},
+        runs={run.name: run.phase for run in seen.analysis_runs if run.phase and not run.terminate},
     )
 
 
