@@ -85,6 +85,8 @@ def apiserver(layout: Layout, *, audit: bool) -> list[str]:
         f"--token-auth-file={layout.tokens}",
         "--anonymous-auth=false",
         "--authorization-mode=RBAC",
+        # As on OpenShift: who makes a child that blocks its owner's deletion must be allowed to update the owner's finalizers.
+        "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={certificates / 'service-account.key'}",
         f"--service-account-signing-key-file={certificates / 'service-account.key'}",

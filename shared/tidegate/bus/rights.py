@@ -74,7 +74,8 @@ class Role:
             *(subject for stream in self.feeds for subject in _feeding(stream)),
             *(f"{_API}.STREAM.MSG.GET.{stream}" for stream in self.reads),
         ]
-        return tuple(dict.fromkeys(subjects))
+        wide = [each for each in subjects if "*" in each or each.endswith(">")]
+        return tuple(dict.fromkeys(each for each in subjects if not any(covers(other, each) for other in wide if other != each)))
 
     @property
     def subscribe(self) -> tuple[str, ...]:
@@ -88,6 +89,17 @@ class Role:
 def inbox_prefix(user: str | None) -> str:
     """Where answers to this user arrive; without a user, as on a server that asks nobody, NATS's own prefix."""
     return f"_INBOX.{_UNSAFE.sub('_', user)}" if user else "_INBOX"
+
+
+def covers(permission: str, subject: str) -> bool:
+    """Whether a permission admits a subject, which may have wildcards itself (a subscription, another permission)."""
+    wanted, given = permission.split("."), subject.split(".")
+    for place, part in enumerate(wanted):
+        if part == ">":
+            return len(given) > place
+        if place >= len(given) or given[place] == ">" or part not in ("*", given[place]):
+            return False
+    return len(wanted) == len(given)
 
 
 def _consuming(stream: str, consumer: str, *, filters: int) -> tuple[str, ...]:

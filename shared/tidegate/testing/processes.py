@@ -97,10 +97,21 @@ class ServiceProcess:
 
 
 class Suite:
-    """The processes of one installation, by name; a context manager. `modules` maps a service's name to its module."""
+    """The processes of one installation, by name; a context manager. `modules` maps a service's name to its module.
 
-    def __init__(self, modules: Mapping[str, str], *, settings: Mapping[str, str], folder: Path) -> None:
+    `own` is what each service gets beside the settings of all: who it is.
+    """
+
+    def __init__(
+        self,
+        modules: Mapping[str, str],
+        *,
+        settings: Mapping[str, str],
+        folder: Path,
+        own: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
         self._modules = dict(modules)
+        self._own = own or {}
         self._folder = folder
         self._processes: dict[str, ServiceProcess] = {}
         self.settings = dict(settings)
@@ -130,7 +141,7 @@ class Suite:
     def add(self, service: str, *, name: str = "", **settings: str) -> ServiceProcess:
         """One more process of a service (not started); `settings` are variables of its own."""
         name = name or service
-        environment = {**os.environ, **self.settings, **settings}
+        environment = {**os.environ, **self.settings, **self._own.get(service, {}), **settings}
         process = ServiceProcess(name, self._modules[service], environment, log=self._folder / f"{name}.log")
         self._processes[name] = process
         return process

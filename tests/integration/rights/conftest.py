@@ -1,0 +1,96 @@
+"""A cluster and a bus as an installation has them: the files of deploy/, applied as a person would."""
+
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tidegate.bus.server import LocalNats
+from tidegate.kube.client import Kube
+from tidegate.kube.credentials import load
+from tidegate.testing import Endpoint, Reply
+from tidegate_cli.local.identities import BusUsers
+from tidegate_cli.local.services import MODULES
+from tidegate_embedded import ControlPlane
+from tidegate_embedded.testing import create_namespace, shared_control_plane, wait_until
+
+ROOT = Path(__file__).parents[3]
+SYSTEM = "tidegate-system"
+ROUTES = ROOT / "tests" / "data" / "crds"
+GATEWAY = "gateway.networking.k8s.io"
+ROUTE_COPIES = ("httproutes", "grpcroutes", "tcproutes")
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> Iterator[ControlPlane]:
+    with shared_control_plane() as running:
+        kubectl(running, "apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "deploy/crds"))
+        for definition in routes_definitions():
+            install(running, definition)
+        kubectl(running, "apply", "--server-side", "-f", str(ROOT / "deploy/base/namespace.yaml"))
+        kubectl(running, "apply", "--server-side", "-k", str(ROOT / "deploy/rbac"))
+        yield running
+
+
+def kubectl(control_plane: ControlPlane, *words: str) -> str:
+    command = ["kubectl", "--kubeconfig", str(control_plane.kubeconfig), *words]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 0, f"kubectl {' '.join(words)}: {ran.stderr}"
+    return ran.stdout
+
+
+def install(control_plane: ControlPlane, definition: dict) -> None:
+    name = definition["metadata"]["name"]
+    if name not in {each["metadata"]["name"] for each in control_plane.client.get(CRDS)["items"]}:
+        control_plane.client.post(CRDS, definition)
+    wait_until(lambda: "acceptedNames" in control_plane.client.get(f"{CRDS}/{name}").get("status", {}), what=f"{name}")
+
+
+def routes_definitions() -> list[dict]:
+    """The copies; TCPRoute also in the version before 1.6, and TLSRoute, of which there is none, as TCPRoute by another name."""
+    http, grpc, tcp = (yaml.safe_load((ROUTES / f"{GATEWAY}_{plural}.yaml").read_text()) for plural in ROUTE_COPIES)
+    newest = tcp["spec"]["versions"][0]
+    tcp["spec"]["versions"].append({**newest, "name": "v1alpha2", "storage": False})
+    names = {"plural": "tlsroutes", "singular": "tlsroute", "kind": "TLSRoute", "listKind": "TLSRouteList"}
+    tls = {**tcp, "metadata": {**tcp["metadata"], "name": f"tlsroutes.{GATEWAY}"}, "spec": {**tcp["spec"], "names": names}}
+    return [http, grpc, tcp, tls]
+
+
+@pytest.fixture(scope="session")
+def users() -> BusUsers:
+    return BusUsers.fresh()
+
+
+@pytest.fixture(scope="session")
+def nats(users: BusUsers) -> Iterator[LocalNats]:
+    """Who gives no name is the test itself, which may do anything."""
+    config = users.server_config
+    config["authorization"]["users"].append({"user": "test", "password": "test"})
+    with LocalNats(config={**config, "no_auth_user": "test", "trace": True}) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[Endpoint]:
+    """The source of metrics and the receiver of webhooks."""
+    with Endpoint(lambda _: Reply(body=b'{"rate": 0.99}')) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def accounts(control_plane: ControlPlane) -> dict[str, Path]:
+    return {service: control_plane.service_account_kubeconfig(SYSTEM, f"tidegate-{service}") for service in MODULES}
+
+
+@pytest.fixture
+async def kube(control_plane: ControlPlane) -> AsyncIterator[Kube]:
+    async with Kube(load(control_plane.kubeconfig), user_agent="kubectl") as connected:
+        yield connected
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane) -> str:
+    return create_namespace(control_plane, "rights")

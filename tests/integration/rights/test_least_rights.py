@@ -1,0 +1,367 @@
+"""Each service under its own ServiceAccount and its own NATS user: what it is granted is what it uses, no more and no less.
+
+One scenario is played with the real processes. It reaches every path that needs a right, the rare ones too (a ReplicaSet's name
+that is taken, a stream to be migrated, a letter that nobody can read), for a right that nothing here uses fails the test. Who did
+what is read from the API server's audit log and from the bus's trace. `test_refusals` takes each right away.
+"""
+
+import asyncio
+import base64
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import yaml
+from nats.js import api
+from nats.js.errors import NotFoundError
+
+from tidegate.bus import ANALYZER_REQUESTS, NOTIFIER_EVENTS, PLANNER_REQUESTS, SHIFTER_REQUESTS, Bus, Consumer
+from tidegate.bus.rights import LISTENER, ROLES, SENDER, Role, covers
+from tidegate.bus.server import LocalNats
+from tidegate.bus.topology import ensure_consumer, ensure_stream
+from tidegate.config import Settings
+from tidegate.hashing import pod_template_hash
+from tidegate.kube.client import Kube
+from tidegate.kube.credentials import load
+from tidegate.kube.errors import NotFound
+from tidegate.kube.kinds import (
+    ANALYSIS_RUN,
+    ANALYSIS_TEMPLATE,
+    GRPC_ROUTE,
+    HTTP_ROUTE,
+    JOB,
+    REPLICA_SET,
+    SECRET,
+    Kind,
+)
+from tidegate.messages import OUTCOMES
+from tidegate.testing import Endpoint, Outcomes, Scene, Suite, a_rollout, a_service, eventually, healthy_on, paused_at
+from tidegate_cli.local.identities import BusUsers, environments
+from tidegate_cli.local.services import MODULES
+from tidegate_embedded import ControlPlane
+from tidegate_embedded.testing import create_namespace
+from tidegate_notifier.composition import outcomes_of
+
+pytestmark = pytest.mark.integration
+
+RBAC = Path(__file__).parents[3] / "deploy" / "rbac"
+BLUE, YELLOW, GREEN = "demo:blue", "demo:yellow", "demo:green"
+GATEWAY = "gateway.networking.k8s.io"
+ROUTES = {
+    "http": HTTP_ROUTE,
+    "grpc": GRPC_ROUTE,
+    "tcp": Kind(GATEWAY, "v1", "tcproutes", "TCPRoute"),
+    "tls": Kind(GATEWAY, "v1alpha2", "tlsroutes", "TLSRoute"),
+}
+CONSUMERS: dict[str, tuple[Consumer, ...]] = {
+    "planner": (PLANNER_REQUESTS,),
+    "traffic-shifter": (SHIFTER_REQUESTS,),
+    "analyzer": (ANALYZER_REQUESTS,),
+    "notifier": (NOTIFIER_EVENTS, outcomes_of("webhook")),
+}
+ADMISSION_ONLY = {("argoproj.io", "rollouts/finalizers", "update"), ("argoproj.io", "analysisruns/finalizers", "update")}
+"""Asked for by an admission plugin when a child is created, so never a request of its own; `test_refusals` needs them."""
+
+Right = tuple[str, str, str]
+"""API group, resource (with its subresource), verb."""
+
+TRACED = re.compile(r'"\$G/user:(?P<user>[\w-]+)" - <<- \[(?P<verb>H?PUB|SUB) (?P<subject>\S+)')
+
+
+# --- what was seen -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    audit: Path
+    trace: Path
+
+    def on_cluster(self, service: str) -> set[Right]:
+        name = f"system:serviceaccount:tidegate-system:tidegate-{service}"
+        lines = (orjson.loads(line) for line in self.audit.read_bytes().splitlines())
+        about = (line for line in lines if line["user"]["username"] == name and "objectRef" in line)
+        return {(each["objectRef"].get("apiGroup", ""), resource(each["objectRef"]), each["verb"]) for each in about}
+
+    def on_bus(self, user: str) -> tuple[set[str], set[str]]:
+        """Subjects published to, and subscribed to."""
+        found = [match for match in TRACED.finditer(self.trace.read_text(errors="replace")) if match["user"] == user]
+        published = {match["subject"] for match in found if match["verb"] != "SUB"}
+        return published, {match["subject"] for match in found if match["verb"] == "SUB"}
+
+    def violations(self) -> list[str]:
+        return [line for line in self.trace.read_text(errors="replace").splitlines() if " Violation - Subject " in line]
+
+
+def resource(reference: dict[str, str]) -> str:
+    subresource = reference.get("subresource")
+    return f"{reference['resource']}/{subresource}" if subresource else reference["resource"]
+
+
+def granted(service: str) -> set[Right]:
+    documents = yaml.safe_load_all((RBAC / f"{service}.yaml").read_text())
+    rules = [rule for each in documents if each["kind"] == "ClusterRole" for rule in each["rules"]]
+    return {
+        (group, each, verb) for rule in rules for group in rule["apiGroups"] for each in rule["resources"] for verb in rule["verbs"]
+    }
+
+
+def idle(permissions: Iterable[str], used: Iterable[str]) -> list[str]:
+    """Permissions without which all the same would have been possible."""
+    everything = tuple(permissions)
+    without = {each: [other for other in everything if other != each] for each in everything}
+    needed = {each for subject in used for each, others in without.items() if not admitted(subject, others)}
+    return sorted(set(everything) - needed)
+
+
+def admitted(subject: str, permissions: Iterable[str]) -> bool:
+    return any(covers(each, subject) for each in permissions)
+
+
+# --- the scenario ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def record(
+    control_plane: ControlPlane,
+    nats: LocalNats,
+    users: BusUsers,
+    accounts: dict[str, Path],
+    endpoint: Endpoint,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Record:
+    asyncio.run(migrate(nats, users))
+    settings = {
+        "NATS_URL": nats.url,
+        "TIDEGATE_WEBHOOK_URL": f"{endpoint.url}/hook",
+        "TIDEGATE_WEBHOOK_SECRET": "whsec_c2VjcmV0LW9mLXRoZS1yaWdodHMtdGVzdHM=",
+    }
+    folder = tmp_path_factory.mktemp("logs")
+    with Suite(MODULES, settings=settings, own=environments(accounts, users), folder=folder) as suite:
+        asyncio.run(play(control_plane, nats, users, endpoint))
+        assert suite.ended() == []
+    return Record(audit=control_plane.audit_log, trace=nats.log)
+
+
+def as_user(user: str, users: BusUsers, nats: LocalNats) -> Settings:
+    return Settings(nats_url=nats.url, nats_user=user, nats_password=users.passwords[user])
+
+
+async def migrate(nats: LocalNats, users: BusUsers) -> None:
+    """Streams and consumers as another version left them, set right by each service as its own user."""
+    for service, consumers in CONSUMERS.items():
+        async with (
+            Bus.connect(Settings(nats_url=nats.url), service="test", streams=()) as anyone,
+            Bus.connect(as_user(service, users, nats), service=service, streams=()) as own,
+        ):
+            for stream in ROLES[service].streams:
+                left = api.StreamConfig(name=stream.name, subjects=list(stream.subjects), description="changeable")
+                await leave(anyone, left)
+                await ensure_stream(own.js, stream)
+                retention = api.RetentionPolicy.LIMITS if stream.retention == "workqueue" else api.RetentionPolicy.WORK_QUEUE
+                await leave(anyone, left.evolve(description="not changeable", retention=retention))
+                await ensure_stream(own.js, stream)
+                assert (await anyone.js.stream_info(stream.name)).config.description == stream.description
+            for consumer in consumers:
+                stream = next(each for each in ROLES[service].streams if each.name == consumer.stream)
+                await leave(anyone, api.StreamConfig(name=stream.name, subjects=list(stream.subjects)))
+                await anyone.js.add_consumer(stream.name, name=consumer.name, durable_name=consumer.name, ack_policy="none")
+                await ensure_consumer(own.js, consumer)
+                assert (await anyone.js.consumer_info(stream.name, consumer.name)).config.ack_policy == "explicit"
+                await anyone.js.delete_stream(stream.name)
+
+
+async def leave(bus: Bus, stream: api.StreamConfig) -> None:
+    with suppress(NotFoundError):
+        await bus.js.delete_stream(str(stream.name))
+    await bus.js.add_stream(stream)
+
+
+async def play(control_plane: ControlPlane, nats: LocalNats, users: BusUsers, endpoint: Endpoint) -> None:
+    async with (
+        Kube(load(control_plane.kubeconfig), user_agent="kubectl") as kube,
+        Bus.connect(as_user("sender", users, nats), service="sender", streams=()) as sender,
+        Bus.connect(as_user("listener", users, nats), service="listener", streams=()) as listener,
+        Bus.connect(Settings(nats_url=nats.url), service="test", streams=()) as anyone,
+    ):
+        namespace = create_namespace(control_plane, "rights")
+        scene = Scene(kube=kube, bus=sender, namespace=namespace, outcomes=Outcomes())
+        heard = [await hear(bus, role) for bus, role in ((sender, SENDER), (listener, LISTENER))]
+        scenes = (routed(scene, endpoint), interrupted(scene), taken_name(scene), expired(scene), unreadable(scene, anyone))
+        await asyncio.gather(*scenes)
+        for topics, feed in heard:
+            await eventually(_seen(topics), lambda seen: "completed" in seen, what="a topic that was subscribed to")
+            await eventually(_seen(feed), lambda seen: "completed" in seen, what="the feed of outcomes")
+
+
+def _seen(verbs: list[str]) -> Any:
+    async def look() -> list[str]:
+        return verbs
+
+    return look
+
+
+async def hear(bus: Bus, role: Role) -> tuple[list[str], list[str]]:
+    """As people and tools hear outcomes: each topic by plain NATS, and all of them from the stream."""
+    topics: list[str] = []
+    feed: list[str] = []
+
+    async def note(msg: Any) -> None:
+        topics.append(msg.subject.split(".")[2])
+
+    for subject in role.hears:
+        await bus.client.subscribe(subject, cb=note)
+    for beginning in ("last", "new"):
+        bus.feed(OUTCOMES, "tidegate.rollout.>", lambda message, _: feed.append(message.verb), beginning=beginning)
+    return topics, feed
+
+
+async def routed(scene: Scene, endpoint: Endpoint) -> None:
+    """From a manifest on the bus to the second revision: Services, every kind of route, a Secret, a web metric and a Job."""
+    await scene.apply(a_service("web-stable", app="web"), a_service("web-canary", app="web"))
+    for family, kind in ROUTES.items():
+        await scene.kube.create(kind, a_route(family, scene.namespace))
+    await scene.kube.create(SECRET, of(scene, "token", data={"value": base64.b64encode(b"open").decode()}))
+    await scene.kube.create(ANALYSIS_TEMPLATE, of(scene, "rate", spec=rate_and_job(endpoint.url)))
+    plugin = {family + "Route": f"{family}-route" for family in ROUTES} | {
+        family + "RouteSelector": {"matchLabels": {"by": "label"}} for family in ROUTES
+    }
+    steps = ({"setWeight": 34}, {"analysis": {"templates": [{"templateName": "rate"}]}}, {"pause": {}})
+    canary = {
+        "stableService": "web-stable",
+        "canaryService": "web-canary",
+        "scaleDownDelaySeconds": 1,
+        "trafficRouting": {"plugins": {"argoproj-labs/gatewayAPI": {**plugin, "namespace": scene.namespace}}},
+    }
+    manifest = a_rollout("web", steps=steps, canary=canary, revisionHistoryLimit=0)
+    assert (await scene.request("web", manifest=manifest)).accepted
+    await scene.until("web", healthy_on(BLUE))
+    assert (await scene.request_image("web", YELLOW)).accepted
+    await scene.until("web", paused_at(2, image=YELLOW))
+    assert (await scene.command("web", "promote")).accepted
+    await scene.until("web", healthy_on(YELLOW))
+    await eventually(lambda: scene.replica_sets("web"), lambda seen: len(seen) == 1, what="the old ReplicaSet to be deleted")
+    events = await eventually(lambda: scene.events("web"), lambda seen: "RolloutCompleted" in dict(seen), what="Events")
+    assert "SwitchService" in dict(events)
+    for rest, body in (("requested", {"images": {"app": YELLOW}}), ("command.promote", {})):
+        subject = f"tidegate.ask.rollout.{rest}.{scene.namespace}.web"
+        answer = await scene.bus.client.request(subject, orjson.dumps(body), timeout=60)
+        assert orjson.loads(answer.data)["accepted"] is True
+
+
+def of(scene: Scene, name: str, **fields: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name, "namespace": scene.namespace}, **fields}
+
+
+def a_route(family: str, namespace: str) -> dict[str, Any]:
+    backends = [{"name": "web-stable", "port": 80, "weight": 100}, {"name": "web-canary", "port": 80, "weight": 0}]
+    metadata = {"name": f"{family}-route", "namespace": namespace, "labels": {"by": "label"}}
+    return {"metadata": metadata, "spec": {"rules": [{"backendRefs": backends}]}}
+
+
+def rate_and_job(url: str) -> dict[str, Any]:
+    headers = [{"key": "Authorization", "value": "{{args.token}}"}]
+    web = {"web": {"url": f"{url}/rate", "headers": headers, "jsonPath": "{$.rate}"}}
+    return {
+        "args": [{"name": "token", "valueFrom": {"secretKeyRef": {"name": "token", "key": "value"}}}],
+        "metrics": [{"name": "rate", "successCondition": "result > 0.9", "provider": web}, a_job_metric("sleep 3 && exit 0")],
+    }
+
+
+def a_job_metric(command: str) -> dict[str, Any]:
+    container = {"name": "job", "image": "job:1", "command": ["sh", "-c", command]}
+    pod = {"restartPolicy": "Never", "containers": [container]}
+    return {"name": "job", "provider": {"job": {"spec": {"backoffLimit": 0, "template": {"spec": pod}}}}}
+
+
+async def interrupted(scene: Scene) -> None:
+    """A person aborts while a Job measures: the run is ended and its Job deleted."""
+    await scene.kube.create(ANALYSIS_TEMPLATE, of(scene, "slow", spec={"metrics": [a_job_metric("sleep 600 && exit 0")]}))
+    steps = ({"setWeight": 34}, {"analysis": {"templates": [{"templateName": "slow"}]}})
+    await scene.apply(a_rollout("cut", steps=steps))
+    await scene.until("cut", healthy_on(BLUE))
+    await scene.set_image("cut", YELLOW)
+
+    async def jobs() -> list[Any]:
+        found, _ = await scene.kube.list(JOB, scene.namespace)
+        return [each for each in found if "sleep 600" in str(each["spec"])]
+
+    await eventually(jobs, lambda seen: len(seen) == 1, what="the slow Job")
+    assert (await scene.command("cut", "abort")).accepted
+    await eventually(jobs, lambda seen: not seen, what="the slow Job to be deleted")
+
+
+async def taken_name(scene: Scene) -> None:
+    """Somebody else's ReplicaSet has the name that the rollout's own should get."""
+    manifest = a_rollout("twin")
+    name = f"twin-{pod_template_hash(manifest['spec']['template'])}"
+    labels = {"app": "somebody-else"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "app", "image": BLUE}]}}
+    foreign = of(scene, name, spec={"replicas": 0, "selector": {"matchLabels": labels}, "template": template})
+    await scene.kube.create(REPLICA_SET, foreign)
+    await scene.apply(manifest)
+    await scene.until("twin", healthy_on(BLUE))
+    assert [each["metadata"]["name"] for each in await scene.replica_sets("twin")] != [name]
+
+
+async def expired(scene: Scene) -> None:
+    """A run made by hand is deleted when its time is over."""
+    spec = {"ttlStrategy": {"secondsAfterCompletion": 1}, "metrics": [a_job_metric("sleep 0 && exit 0")]}
+    await scene.kube.create(ANALYSIS_RUN, of(scene, "by-hand", spec=spec))
+
+    async def is_gone() -> bool:
+        try:
+            await scene.kube.get(ANALYSIS_RUN, scene.namespace, "by-hand")
+        except NotFound:
+            return True
+        return False
+
+    await eventually(is_gone, bool, what="the finished run to be deleted")
+
+
+async def unreadable(scene: Scene, anyone: Bus) -> None:
+    """Each consumer puts aside what nobody can read."""
+    place = f"{scene.namespace}.nobody"
+    for subject in (
+        f"tidegate.rollout.command.promote.{place}",
+        f"tidegate.traffic.requested.{place}",
+        f"tidegate.analysis.requested.{place}",
+        f"tidegate.recorded.planner.{place}",
+        f"tidegate.rollout.started.{place}",
+    ):
+        await anyone.js.publish(subject, b"not JSON")
+    consumers = {consumer.name for each in CONSUMERS.values() for consumer in each}
+
+    async def letters() -> set[str]:
+        info = await anyone.js.stream_info("TIDEGATE_DEAD", subjects_filter=">")
+        return {subject.removeprefix("tidegate.dead.") for subject in info.state.subjects or ()}
+
+    await eventually(letters, lambda seen: consumers <= seen, what="a dead letter of each consumer")
+
+
+# --- the promises ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("service", CONSUMERS)
+def test_a_service_is_granted_on_the_cluster_what_it_uses_and_nothing_else(record: Record, service: str) -> None:
+    used, may = record.on_cluster(service), granted(service) - ADMISSION_ONLY
+    assert used - may == set(), "used, and refused: grant it in deploy/rbac"
+    assert may - used == set(), "granted, and never used: take it out of deploy/rbac, or play the path that needs it"
+
+
+@pytest.mark.parametrize("user", ROLES)
+def test_a_user_is_granted_on_the_bus_what_it_uses_and_nothing_else(record: Record, user: str) -> None:
+    published, subscribed = record.on_bus(user)
+    role = ROLES[user]
+    assert [subject for subject in published if not admitted(subject, role.publish)] == []
+    assert [subject for subject in subscribed if not admitted(subject, role.subscribe)] == []
+    assert idle(role.publish, published) == [], "granted and never used, or covered by another permission"
+    assert idle(role.subscribe, subscribed) == []
+
+
+def test_nobody_was_refused_anything_on_the_bus(record: Record) -> None:
+    assert record.violations() == []
