@@ -4,6 +4,7 @@ refusal (DESIGN.md 4). The rollout itself then goes the way of every changed obj
 A request that comes twice changes nothing the second time: it says what should be, not what to do.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -98,14 +99,20 @@ class Requests:
         wanted = _whole_manifest(request, manifest, asked_by)
         _refuse_invalid(wanted)
         try:
-            return await self.kube.create(ROLLOUT, wanted)
-        except AlreadyExists:
+            with contextlib.suppress(AlreadyExists):
+                return await self.kube.create(ROLLOUT, wanted)
+        except NotFound as error:  # its namespace
+            raise GiveUp(f"Rollout {request.namespace}/{request.name} cannot be created: {error}") from error
+        try:
             return await self.kube.merge_patch(ROLLOUT, request.namespace, request.name, wanted)
+        except NotFound as error:
+            raise Retry(f"Rollout {request.namespace}/{request.name} was deleted meanwhile") from error
 
     async def _change(self, request: RolloutRequested, asked_by: Json) -> dict[str, Any]:
         rollout = await self.kube.get(ROLLOUT, request.namespace, request.name)
         if request.patch is not None:
-            body = {**request.patch, "metadata": {"annotations": {**_annotations(request.patch), **asked_by}}}
+            metadata = {**_named_metadata(request.patch), "annotations": {**_annotations(request.patch), **asked_by}}
+            body = {**request.patch, "metadata": metadata}
             _refuse_invalid(merged(rollout, body))
             return await self._write(request.namespace, MergePatch(kind=ROLLOUT, name=request.name, body=body), rollout)
         if (rollout["spec"].get("workloadRef") or None) is not None:
@@ -134,7 +141,6 @@ class Requests:
             raise GiveUp(f"namespace {namespace!r} is not served here; this planner serves {self.namespace!r} only")
 
 
-
 def _operations(patch: Patch) -> Sequence[Json]:
     return patch.operations if isinstance(patch, JsonPatch) else ()
 
@@ -151,9 +157,14 @@ def _asked_by(envelope: Envelope) -> dict[str, str]:
     return {keys.CORRELATION_ID: envelope.correlation or envelope.id, keys.REQUESTED_BY: envelope.authid}
 
 
-def _annotations(patch: Json) -> dict[str, Any]:
+def _named_metadata(patch: Json) -> dict[str, Any]:
+    """The metadata a sender names, without what only the server may say."""
     metadata = patch.get("metadata")
-    annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
+    return {key: value for key, value in metadata.items() if key not in NOT_TAKEN} if isinstance(metadata, Mapping) else {}
+
+
+def _annotations(patch: Json) -> dict[str, Any]:
+    annotations = _named_metadata(patch).get("annotations")
     return dict(annotations) if isinstance(annotations, Mapping) else {}
 
 
@@ -168,9 +179,8 @@ def _whole_manifest(request: RolloutRequested, manifest: Json, asked_by: Json) -
     for field, right in (("name", request.name), ("namespace", request.namespace)):
         if metadata.get(field, right) != right:
             raise GiveUp(f"manifest.metadata.{field} is {metadata[field]!r}; the request is about {right!r}")
-    kept = {key: value for key, value in metadata.items() if key not in NOT_TAKEN}
     annotations = {**_annotations(manifest), **asked_by}
-    named = {**kept, "name": request.name, "namespace": request.namespace, "annotations": annotations}
+    named = {**_named_metadata(manifest), "name": request.name, "namespace": request.namespace, "annotations": annotations}
     return {**{key: value for key, value in manifest.items() if key != "status"}, "metadata": named}
 
 
