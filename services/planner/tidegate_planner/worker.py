@@ -23,7 +23,7 @@ from tidegate_planner.telling import Teller
 LAZY_FOR = 1.0  # seconds that counts may lag behind in the status
 RETRY_AFTER = 1.0
 LONGEST_RETRY = 30.0
-AT_ONCE = 64  # passes under way; more would only queue for a connection
+AT_ONCE = 32  # passes under way; more would only queue for a connection
 
 log = structlog.get_logger(__name__)
 

@@ -169,6 +169,7 @@ NOTIFIER_EVENTS = Consumer(
     stream=OUTCOMES,
     messages=(EventsRecorded,),
     replay=HOUR,  # Kubernetes itself forgets Events after an hour
+    concurrency=16,  # each writes up to a dozen Events at once; more would only wait, in memory
     description="records to be written as core Events",
 )
 NOTIFIER_OUTCOMES = Consumer(

@@ -13,7 +13,7 @@ from tidegate.kube.kinds import EVENT, Kind
 from tidegate_notifier.channel import Note
 from tidegate_notifier.render import core_event
 
-IN_FLIGHT = 64
+IN_FLIGHT = 8
 """Writes at a time. More would only wait inside the API server, where they take the seats of others (priority and fairness)."""
 
 
