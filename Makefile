@@ -51,9 +51,10 @@ types: $(INSTALLED) ## mypy, strict
 imports: $(INSTALLED) ## who may import whom (pyproject.toml, [tool.importlinter])
 	$(BIN)/lint-imports
 
-docs: $(INSTALLED) ## write what is generated: the CRDs, the AsyncAPI document
+docs: $(INSTALLED) ## write what is generated: the CRDs, the AsyncAPI document, the users of NATS
 	$(BIN)/python -m tidegate.crd deploy/crds
 	$(BIN)/python -m tidegate.bus.document docs
+	$(BIN)/python -c 'from tidegate.bus.rights import users_conf; print(users_conf(), end="")' > deploy/nats/users.conf
 
 bench: $(INSTALLED) control-plane ## measure speed and cost with the real processes; writes docs/benchmarks.md
 	$(BIN)/python tests/bench $(ARGS)

@@ -64,7 +64,7 @@ def users() -> BusUsers:
     return BusUsers.fresh()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def nats(users: BusUsers) -> Iterator[LocalNats]:
     """Who gives no name is the test itself, which may do anything."""
     config = users.server_config

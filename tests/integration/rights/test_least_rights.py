@@ -78,23 +78,25 @@ TRACED = re.compile(r'"\$G/user:(?P<user>[\w-]+)" - <<- \[(?P<verb>H?PUB|SUB) (?
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    audit: Path
-    trace: Path
+    """Taken when the scenario was over: what other tests do later is not in it."""
+
+    audit: bytes
+    trace: str
 
     def on_cluster(self, service: str) -> set[Right]:
         name = f"system:serviceaccount:tidegate-system:tidegate-{service}"
-        lines = (orjson.loads(line) for line in self.audit.read_bytes().splitlines())
+        lines = (orjson.loads(line) for line in self.audit.splitlines())
         about = (line for line in lines if line["user"]["username"] == name and "objectRef" in line)
         return {(each["objectRef"].get("apiGroup", ""), resource(each["objectRef"]), each["verb"]) for each in about}
 
     def on_bus(self, user: str) -> tuple[set[str], set[str]]:
         """Subjects published to, and subscribed to."""
-        found = [match for match in TRACED.finditer(self.trace.read_text(errors="replace")) if match["user"] == user]
+        found = [match for match in TRACED.finditer(self.trace) if match["user"] == user]
         published = {match["subject"] for match in found if match["verb"] != "SUB"}
         return published, {match["subject"] for match in found if match["verb"] == "SUB"}
 
     def violations(self) -> list[str]:
-        return [line for line in self.trace.read_text(errors="replace").splitlines() if " Violation - Subject " in line]
+        return [line for line in self.trace.splitlines() if " Violation - Subject " in line]
 
 
 def resource(reference: dict[str, str]) -> str:
@@ -134,6 +136,7 @@ def record(
     endpoint: Endpoint,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Record:
+    began = control_plane.audit_log.stat().st_size
     asyncio.run(migrate(nats, users))
     settings = {
         "NATS_URL": nats.url,
@@ -144,7 +147,7 @@ def record(
     with Suite(MODULES, settings=settings, own=environments(accounts, users), folder=folder) as suite:
         asyncio.run(play(control_plane, nats, users, endpoint))
         assert suite.ended() == []
-    return Record(audit=control_plane.audit_log, trace=nats.log)
+    return Record(audit=control_plane.audit_log.read_bytes()[began:], trace=nats.log.read_text(errors="replace"))
 
 
 def as_user(user: str, users: BusUsers, nats: LocalNats) -> Settings:
