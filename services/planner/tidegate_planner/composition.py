@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 import time
+from collections.abc import Callable
 from typing import Any, Self
 
 from tidegate import keys
@@ -34,12 +35,14 @@ from tidegate_planner.observe import (
     orphaned_in,
     owners_of,
     service_names,
+    slim_replica_set,
 )
 from tidegate_planner.requests import Requests
 from tidegate_planner.seen import Traffic
 from tidegate_planner.telling import Teller
 from tidegate_planner.worker import Worker
 
+Slim = Callable[[dict[str, Any]], dict[str, Any]]
 BY_SERVICE, BY_TEMPLATE = "service", "template"
 FEED_PATIENCE = 5.0  # seconds to wait for what was told before; NATS may be away, and a rollout must not wait for it
 
@@ -50,7 +53,7 @@ class Planner:
     def __init__(self, settings: Settings, kube: Kube, bus: Bus) -> None:
         self._settings, self._bus, self._kube = settings, bus, kube
         self._rollouts = self._cache(ROLLOUT)
-        self._replica_sets = self._cache(REPLICA_SET, labels=keys.POD_TEMPLATE_HASH)
+        self._replica_sets = self._cache(REPLICA_SET, labels=keys.POD_TEMPLATE_HASH, slim=slim_replica_set)
         self._services = self._cache(SERVICE)
         self._runs = self._cache(ANALYSIS_RUN)
         self._templates = self._cache(ANALYSIS_TEMPLATE)
@@ -97,7 +100,7 @@ class Planner:
         self._worker.start(members.me, members.live)
         service.spawn(self._resync(), name="resync")
         await self._bus.open_ask_door((RolloutRequested, RolloutCommanded))
-        requests = Requests(kube=self._kube, bus=self._bus, replica_sets=self._replica_sets, namespace=self._settings.namespace)
+        requests = Requests(kube=self._kube, bus=self._bus, namespace=self._settings.namespace)
         return {PLANNER_REQUESTS: {RolloutRequested: requests.on_requested, RolloutCommanded: requests.on_commanded}}
 
     async def __aenter__(self) -> Self:
@@ -173,8 +176,9 @@ class Planner:
             own = self._worker.owns((message.namespace, message.name))
             self._teller.hear(message, ours=own)
 
-    def _cache(self, kind: Kind, *, labels: str | None = None, namespaced: bool = True) -> Cache:
-        return Cache(self._kube, kind, namespace=self._settings.namespace if namespaced else None, labels=labels)
+    def _cache(self, kind: Kind, *, labels: str | None = None, slim: Slim | None = None, namespaced: bool = True) -> Cache:
+        namespace = self._settings.namespace if namespaced else None
+        return Cache(self._kube, kind, namespace=namespace, labels=labels, slim=slim)
 
 
 def _scoped(obj: dict[str, Any], name: str) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import orjson
+
 from tidegate import keys
 from tidegate.hashing import pod_template_hash
 from tidegate.kube.selectors import labels_match
@@ -20,6 +22,8 @@ Json = Mapping[str, Any]
 Key = tuple[str, str]
 
 BY_OWNER, ORPHANS = "owner", "orphans"
+TEMPLATE_TEXT = "templateText"
+STATUS_READ = ("replicas", "readyReplicas", "availableReplicas", "observedGeneration", "conditions")
 
 
 class Objects(Protocol):
@@ -88,7 +92,9 @@ class Observer:
         uid, namespace = metadata["uid"], metadata["namespace"]
         reading = self._read(manifest, uid)
         spec, status = reading.spec, manifest.get("status") or {}
-        owned = [replica_set_of(each) for each in self._world.replica_sets.by_index(BY_OWNER, uid)]
+        held = self._world.replica_sets.by_index(BY_OWNER, uid)
+        known = any((each["metadata"].get("labels") or {}).get(keys.POD_TEMPLATE_HASH) == reading.template_hash for each in held)
+        owned = [replica_set_of(each, with_template=not known) for each in held]
         selector = selector_text(spec.selector) if spec else ""
         seen = Seen(
             namespace=namespace,
@@ -208,7 +214,15 @@ def analyses_of(manifest: Json) -> list[Json]:
     return [each for each in found if isinstance(each, Mapping) and each]
 
 
-def replica_set_of(manifest: Json) -> ReplicaSet:
+def slim_replica_set(manifest: dict[str, Any]) -> dict[str, Any]:
+    """For the cache: only what `replica_set_of` reads, the pod template as JSON text. Templates are most of what a planner holds,
+    tenfold as Python objects, and are looked into only when a rollout's own hash is on none of its ReplicaSets."""
+    spec, status = manifest["spec"], manifest.get("status") or {}
+    kept = {"replicas": spec.get("replicas", 1), TEMPLATE_TEXT: orjson.dumps(spec.get("template") or {})}
+    return {**manifest, "spec": kept, "status": {field: status[field] for field in STATUS_READ if field in status}}
+
+
+def replica_set_of(manifest: Json, *, with_template: bool = True) -> ReplicaSet:
     metadata, spec, status = manifest["metadata"], manifest["spec"], manifest.get("status") or {}
     annotations, labels = metadata.get("annotations") or {}, metadata.get("labels") or {}
     revision = annotations.get(keys.REVISION, "")
@@ -228,9 +242,15 @@ def replica_set_of(manifest: Json) -> ReplicaSet:
         deleting=metadata.get("deletionTimestamp") is not None,
         annotations=annotations,
         labels=labels,
-        template=spec.get("template") or {},
+        template=_template(spec) if with_template else {},
         failure=next((each for each in failures if each.get("status") == "True"), None),
     )
+
+
+def _template(spec: Json) -> Json:
+    text = spec.get(TEMPLATE_TEXT)
+    template: Json = orjson.loads(text) if text else spec.get("template") or {}
+    return template
 
 
 def service_of(manifest: Json) -> Service:

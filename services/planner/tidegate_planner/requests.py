@@ -15,11 +15,10 @@ from tidegate.bus.envelope import Envelope
 from tidegate.errors import GiveUp, KubeError, Retry
 from tidegate.kube.client import Kube
 from tidegate.kube.errors import AlreadyExists, Conflict, Invalid, NotFound, PreconditionFailed, Transient
-from tidegate.kube.kinds import ROLLOUT
+from tidegate.kube.kinds import REPLICA_SET, ROLLOUT
 from tidegate.kube.patches import merged, pointer
 from tidegate.messages import RequestAnswered, RolloutCommanded, RolloutRequested
 from tidegate.verbs import JsonPatch, MergePatch, Patch
-from tidegate_planner.observe import BY_OWNER, Objects
 from tidegate_planner.validation import message as problem_message
 from tidegate_planner.validation import problems
 
@@ -37,7 +36,6 @@ class Requests:
 
     kube: Kube
     bus: Answers
-    replica_sets: Objects
     namespace: str | None = None
 
     async def on_requested(self, request: RolloutRequested, envelope: Envelope) -> None:
@@ -58,7 +56,7 @@ class Requests:
         self._refuse_foreign_namespace(command.namespace)
         try:
             rollout = await self.kube.get(ROLLOUT, command.namespace, command.name)
-            for patch in self._patches(command, rollout):
+            for patch in await self._patches(command, rollout):
                 rollout = await self._write(command.namespace, patch, rollout)
         except KubeError as error:
             raise _verdict(error, command.namespace, command.name) from error
@@ -66,7 +64,7 @@ class Requests:
             raise GiveUp(str(error)) from error
         await self._accept(envelope, rollout)
 
-    def _patches(self, command: RolloutCommanded, rollout: dict[str, Any]) -> Sequence[Patch]:
+    async def _patches(self, command: RolloutCommanded, rollout: dict[str, Any]) -> Sequence[Patch]:
         match command.verb:
             case "promote" | "resume":
                 return verbs.promotion(rollout)
@@ -81,7 +79,7 @@ class Requests:
             case "restart":
                 return verbs.restarting(rollout, at=datetime.now(UTC))  # noqa: TID251 - part of the shell
             case "undo":
-                sets = self.replica_sets.by_index(BY_OWNER, rollout["metadata"]["uid"])
+                sets, _ = await self.kube.list(REPLICA_SET, command.namespace, keys.POD_TEMPLATE_HASH)
                 return verbs.undoing(rollout, sets, to_revision=command.revision or 0).patches
 
     async def _write(self, namespace: str, patch: Patch, rollout: dict[str, Any]) -> dict[str, Any]:

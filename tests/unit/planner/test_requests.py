@@ -38,7 +38,6 @@ class Desk:
         return Requests(
             kube=cast("Kube", self.shell.kube),
             bus=self,
-            replica_sets=self.shell.caches[REPLICA_SET],
             namespace=self.namespace,
         )
 
