@@ -64,16 +64,14 @@ MIXES: dict[str, tuple[Mix, str]] = {
 
 
 @pytest.mark.parametrize("name", MIXES)
-async def test_the_end_is_the_same(name: str, started, scene: Scene, proxy: FaultProxy) -> None:
+async def test_the_end_is_the_same(name: str, proxy: FaultProxy, started, scene: Scene) -> None:
     mix, sure = MIXES[name]
+    chance = Chance(name)  # the same faults in the same turn; which call comes when is up to the processes
+    proxy.faults = lambda call: mix(call, chance)
     suite = started(KUBECONFIG=str(proxy.kubeconfig))
     fleet = Fleet(scene)
     await fleet.create()
-    chance = Chance(name)  # the same faults for the same calls; which call comes when is up to the processes
-    proxy.faults = lambda call: mix(call, chance)
     await fleet.drive()
-    met = proxy.met.copy()
-    proxy.faults = lambda _: None
+    assert proxy.met[sure] > 0, f"the faults were never met: {proxy.met}"
     await fleet.judge()
-    assert met[sure] > 0, f"the faults were never met: {met}"
     assert suite.ended() == []

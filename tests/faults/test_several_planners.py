@@ -101,7 +101,7 @@ def noting(proxy: FaultProxy) -> set[str]:
     return written
 
 
-async def test_they_share_the_rollouts_and_a_killed_ones_share_is_taken_over(started, scene: Scene, counted) -> None:
+async def test_they_share_the_rollouts_and_a_killed_ones_share_is_taken_over(counted, started, scene: Scene) -> None:
     """The resync is put out of the way: only the news that one is gone can wake the other."""
     (first, by_first), (second, by_second) = counted
     suite = started("planner", KUBECONFIG=str(first.kubeconfig), TIDEGATE_RESYNC_SECONDS="600")
@@ -124,7 +124,7 @@ async def test_they_share_the_rollouts_and_a_killed_ones_share_is_taken_over(sta
     assert asyncio.get_running_loop().time() - began < 60
 
 
-async def test_a_new_one_takes_its_share_and_leaves_the_rest(started, scene: Scene, counted) -> None:
+async def test_a_new_one_takes_its_share_and_leaves_the_rest(counted, started, scene: Scene) -> None:
     (first, by_first), (second, by_second) = counted
     suite = started("planner", KUBECONFIG=str(first.kubeconfig), TIDEGATE_RESYNC_SECONDS="600")
     fleet = Fleet(scene, size=12, replicas=1, steps=({"setWeight": 50},))

@@ -95,6 +95,7 @@ class FaultProxy:
         self._upstream = urlsplit(server)
         self._tls = ssl.create_default_context(cafile=str(ca))
         self._token = token
+        self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -114,21 +115,31 @@ class FaultProxy:
 
     async def _close(self) -> None:
         self._server.close()
+        await asyncio.sleep(0.1)  # what was accepted just now has its task by then
         running = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        await asyncio.sleep(0.1)  # aborted connections close their sockets in a later turn of the loop
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError):
-            head, call = _read_head(await reader.readuntil(b"\r\n\r\n"))
-            length = int(head.get("content-length") or 0)
-            body = await reader.readexactly(length)
-            fault = self.faults(call)
-            if fault is not None:
-                self.met[type(fault).__name__] += 1
-            await self._answer(writer, fault, _request_bytes(call.method, head, body))
-        writer.transport.abort()
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)  # the loop itself keeps weak references only, and a stuck exchange is a cycle
+        try:
+            with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError):
+                await self._exchange(reader, writer)
+        finally:
+            self._tasks.discard(task)
+            writer.transport.abort()
+
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head, call = _read_head(await reader.readuntil(b"\r\n\r\n"))
+        body = await reader.readexactly(int(head.get("content-length") or 0))
+        fault = self.faults(call)
+        if fault is not None:
+            self.met[type(fault).__name__] += 1
+        await self._answer(writer, fault, _request_bytes(call.method, head, body))
 
     async def _answer(self, client: asyncio.StreamWriter, fault: Fault | None, request: bytes) -> None:
         match fault:
