@@ -4,7 +4,8 @@ Every write is conditional on what it was decided from. A refused one ends the p
 next decision is made from that. Nothing here is an error to a user.
 """
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -110,11 +111,17 @@ class Applier:
         memory.version = str(seen.resource_version)
         try:
             postponed = await self._write_status(seen, plan, memory, lazy_for=lazy_for)
-            for action in plan.actions:
-                await self._carry_out(seen, action, memory)
+            lanes = (self._drive(seen, lane, memory) for lane in _lanes(plan.actions))
+            ends = await asyncio.gather(*lanes, return_exceptions=True)
+            for error in (end for end in ends if end is not None):
+                raise error
         except (Conflict, PreconditionFailed, NotFound) as error:
             raise Refused(str(error)) from error
         return postponed
+
+    async def _drive(self, seen: Seen, actions: Sequence[Action], memory: Memory) -> None:
+        for action in actions:
+            await self._carry_out(seen, action, memory)
 
     async def _write_status(self, seen: Seen, plan: Plan, memory: Memory, *, lazy_for: float) -> bool:
         patch = merge_difference(seen.status, plan.status)
@@ -241,6 +248,16 @@ class Applier:
             memory.asked = {each: held for each, held in memory.asked.items() if now < held.at + RESEND_AFTER}
             asked = memory.asked[topic] = Asked(content, now)
         memory.resend_at = min(asked.at + RESEND_AFTER, memory.resend_at or float("inf"))
+
+
+def _lanes(actions: Sequence[Action]) -> tuple[Sequence[Action], ...]:
+    """What may go on side by side: the Rollout and messages in one lane, ReplicaSets in the other, each lane in its order.
+
+    A refused shrinking so keeps what should have grown in its place from growing: the surge is never exceeded.
+    """
+    sets = [action for action in actions if isinstance(action, plans.ReplicaSetAction)]
+    rest = [action for action in actions if not isinstance(action, plans.ReplicaSetAction)]
+    return tuple(lane for lane in (rest, sets) if lane)
 
 
 def is_lazy(before: Json, after: Json) -> bool:
