@@ -154,6 +154,24 @@ def test_a_view_that_jumps_from_pause_to_pause_tells_the_end_of_one_and_the_star
     assert len(set(ids(chapter))) == 4
 
 
+def test_a_pause_that_nobody_saw_is_an_event_all_the_same() -> None:
+    """A tool that promotes at once is faster than the next look; the peer tells the pause where it writes it."""
+    reader = reading_from(updating(0, 1, 3))
+    chapter = reader.read(updating(2, 2, 2, controllerPause=True))
+    assert [record.message for record in chapter.records if record.reason != "ScalingReplicaSet"] == [
+        "Rollout step 1/4 completed (setWeight: 25)",
+        "Rollout is paused (CanaryPauseStep)",
+        "Rollout step 2/4 completed (pause)",
+    ]
+    chapter = reader.read(updating(4, 3, 1))
+    assert [record.message for record in chapter.records if record.reason != "ScalingReplicaSet"] == [
+        "Rollout step 3/4 completed (setWeight: 50)",
+        "Rollout is paused (CanaryPauseStep)",
+        "Rollout step 4/4 completed (pause: 2s)",
+        "Rollout is resumed",
+    ]
+
+
 def test_pauses_of_two_steps_in_the_same_second_have_two_ids() -> None:
     reader = reading_from(updating(0, 1, 3))
     first = reader.read(updating(1, 1, 3, **paused_for(start=AT_ONE)))
