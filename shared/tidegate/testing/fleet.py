@@ -16,7 +16,7 @@ from tidegate.testing.manifests import BLUE, YELLOW, a_rollout
 from tidegate.testing.scene import Scene, healthy_on
 from tidegate.testing.waiting import PATIENCE, POLL
 
-STEPS = (
+STEPS: tuple[Object, ...] = (
     {"setWeight": 20}, {"pause": {}},
     {"setWeight": 40}, {"pause": {"duration": "1s"}},
     {"setWeight": 60}, {"pause": {"duration": "1s"}},
@@ -116,7 +116,7 @@ class Fleet:
         assert found == [("1", 0), ("2", self.replicas)], f"{name} has the ReplicaSets {found}"
 
     def _judge_story(self, name: str, *, whole: bool) -> None:
-        """Their order among each other may differ where a process died between two of them: consumers have the time and the step."""
+        """Their order may differ where a process died between two of them: consumers have the time and the step."""
         told = [str(each).removesuffix(" r2") for each in self.scene.outcomes.of(self.scene.namespace, name, revision=2)]
         story = story_of(self.steps)
         assert not set(told) - set(story), f"{name} told what did not happen: {told}"
