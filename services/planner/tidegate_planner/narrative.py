@@ -196,9 +196,7 @@ class _Teller:
         released = not self._seen.status.get("controllerPause")  # still up when a person has cleared the pause: no Event then
         if before.pauses and not now.pauses and not now.abort and released:
             yield _normal("RolloutResumed", "Rollout is resumed")
-        for index, step in self._completed_steps():
-            total = len(self._steps())
-            yield _normal("RolloutStepCompleted", f"Rollout step {index + 1}/{total} completed ({step})")
+        yield from self._step_records()
         for reason, start in now.pauses:
             if (reason, start) not in before.pauses:
                 yield _normal("RolloutPaused", f"Rollout is paused ({reason})")
@@ -211,6 +209,16 @@ class _Teller:
         if now.promoted and now.stable != before.stable:
             text = f"Rollout completed update to revision {now.revision} ({now.hash}): {self._promotion_reason()}"
             yield _normal("RolloutCompleted", text)
+
+    def _step_records(self) -> Iterator[Record]:
+        total = len(self._steps())
+        for index, step in self._completed_steps():
+            unseen = self._paused_unseen(index, step)
+            if unseen:
+                yield _normal("RolloutPaused", f"Rollout is paused ({CANARY_PAUSE})")
+            yield _normal("RolloutStepCompleted", f"Rollout step {index + 1}/{total} completed ({step})")
+            if unseen and isinstance(step, Pause) and step.duration is not None:
+                yield _normal("RolloutResumed", "Rollout is resumed")
 
     def _analysis_records(self) -> Iterator[Record]:
         kinds = {run.name: run.kind for run in self._seen.analysis_runs}
@@ -244,9 +252,7 @@ class _Teller:
         went_on = (now.hash, now.step) != (before.hash, before.step)  # one pause may end and the next begin between two looks
         if before.paused and (went_on or not now.paused) and not now.abort and before.hash == now.hash:
             yield self._outcome("resumed", f"{now.attempt}.{before.pause_id}")
-        for index, step in self._completed_steps():
-            yield from self._unseen_pause(index, step)
-            yield self._outcome("step-completed", f"{now.attempt}.{index}", step=index)
+        yield from self._step_outcomes()
         if now.paused and (went_on or not before.paused):
             yield self._outcome("paused", f"{now.attempt}.{now.pause_id}", step=now.step)
         if now.weight is not None and now.weight != before.weight:
@@ -256,13 +262,19 @@ class _Teller:
                 yield self._outcome("analysis-concluded", f"{name}.{phase}", message=f"{name}: {phase}")
         yield from self._endings()
 
-    def _unseen_pause(self, index: int, step: Step) -> Iterator[Outcome]:
-        """It paused and went on while no planner lived, or one died after it had told the pause and before it had noted so."""
+    def _step_outcomes(self) -> Iterator[Outcome]:
+        attempt = self._now.attempt
+        for index, step in self._completed_steps():
+            if self._paused_unseen(index, step):
+                yield self._outcome("paused", f"{attempt}.{index}:{CANARY_PAUSE}", step=index)
+                yield self._outcome("resumed", f"{attempt}.{index}:{CANARY_PAUSE}")
+            yield self._outcome("step-completed", f"{attempt}.{index}", step=index)
+
+    def _paused_unseen(self, index: int, step: Step) -> bool:
+        """It paused and went on between two looks: a quick hand, no planner alive, or one that died before it noted so."""
         before = self._before
         seen = before.same_attempt(self._now) and before.step == index and (before.pauses or before.rested == index)
-        if isinstance(step, Pause) and not seen:
-            yield self._outcome("paused", f"{self._now.attempt}.{index}:{CANARY_PAUSE}", step=index)
-            yield self._outcome("resumed", f"{self._now.attempt}.{index}:{CANARY_PAUSE}")
+        return isinstance(step, Pause) and not seen
 
     def _endings(self) -> Iterator[Outcome]:
         before, now = self._before, self._now
