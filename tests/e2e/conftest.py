@@ -1,4 +1,7 @@
-"""Real processes on a real control plane and a real bus, shared by the whole session; a namespace of its own for each test."""
+"""Real processes on a real control plane and a real bus, shared by the whole session; a namespace of its own for each test.
+
+Each service runs under its own ServiceAccount and its own NATS user, with the rights of an installation and no others.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -13,6 +16,7 @@ from tidegate.config import Settings
 from tidegate.kube.client import Kube
 from tidegate.kube.credentials import load
 from tidegate.testing import Endpoint, Outcomes, Scene, Suite
+from tidegate_cli.local.identities import BusUsers, environments, service_accounts
 from tidegate_cli.local.services import MODULES
 from tidegate_cli.local.stack import install_crds
 from tidegate_embedded import ControlPlane
@@ -34,8 +38,16 @@ def control_plane() -> Iterator[ControlPlane]:
 
 
 @pytest.fixture(scope="session")
-def nats() -> Iterator[LocalNats]:
-    with LocalNats() as server:
+def users() -> BusUsers:
+    return BusUsers.fresh()
+
+
+@pytest.fixture(scope="session")
+def nats(users: BusUsers) -> Iterator[LocalNats]:
+    """Who gives no name is the test itself, which may do anything."""
+    config = users.server_config
+    config["authorization"]["users"].append({"user": "test", "password": "test"})
+    with LocalNats(config={**config, "no_auth_user": "test"}) as server:
         yield server
 
 
@@ -47,16 +59,19 @@ def webhook() -> Iterator[Endpoint]:
 
 @pytest.fixture(scope="session")
 def suite(
-    control_plane: ControlPlane, nats: LocalNats, webhook: Endpoint, tmp_path_factory: pytest.TempPathFactory
+    control_plane: ControlPlane, nats: LocalNats, users: BusUsers, webhook: Endpoint, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Suite]:
     """The four services. None of them may have ended when the session does."""
     settings = {
-        "KUBECONFIG": str(control_plane.kubeconfig),
         "NATS_URL": nats.url,
         "TIDEGATE_WEBHOOK_URL": f"{webhook.url}/hook",
         "TIDEGATE_WEBHOOK_SECRET": SECRET,
     }
-    with Suite(MODULES, settings=settings, folder=tmp_path_factory.mktemp("logs")) as running:
+    folder = tmp_path_factory.mktemp("logs")
+    with (
+        service_accounts(control_plane.kubeconfig, folder) as accounts,
+        Suite(MODULES, settings=settings, own=environments(accounts, users), folder=folder) as running,
+    ):
         yield running
         assert running.ended() == []
 
