@@ -19,7 +19,7 @@ from tidegate.keys import FENCE
 from tidegate.kube.client import Kube
 from tidegate.kube.credentials import load
 from tidegate.kube.errors import AlreadyExists, NotFound
-from tidegate.kube.kinds import CRD, GRPC_ROUTE, HTTP_ROUTE, Kind
+from tidegate.kube.kinds import CRD, GRPC_ROUTE, HTTP_ROUTE, ROLLOUT, Kind
 from tidegate.kube.memory import MemoryKube
 from tidegate.messages import Destination, HeaderRoute, RouterReport, Split
 from tidegate_embedded import ControlPlane
@@ -29,6 +29,7 @@ from tidegate_shifter.routers import ROUTERS
 from tidegate_shifter.routers.memory import MemoryRouter, Table
 
 CRDS = Path(__file__).parents[1] / "data" / "crds"
+ROLLOUTS = Path(__file__).parents[2] / "deploy" / "crds" / "argoproj.io_rollouts.yaml"
 UID = "5d0d0c2e-0000-4000-8000-000000000001"
 
 
@@ -54,10 +55,13 @@ class Row:
     config: dict[str, Any]
     objects: tuple[tuple[Kind, dict[str, Any]], ...]
     missing: str
+    """What a refusal names when `objects` are gone; "" where the router needs none of them."""
     weights: Callable[[dict[str, Any]], list[tuple[int, int]]]
-    managed: Callable[[dict[str, Any]], list[str]]
     foreign: Callable[[dict[str, Any]], Any]
+    managed: Callable[[dict[str, Any]], list[str]] = field(default=lambda _: [])
     crds: tuple[str, ...] = ()
+    creates: tuple[tuple[Kind, str], ...] = ()
+    """What the router writes, where it makes objects of its own, each for one Rollout."""
     lacks: frozenset[Feature] = frozenset()
     """What the router can do, but not with this kind of object."""
     accept: Callable[[dict[str, Any]], dict[str, Any]] | None = field(default=None)
@@ -151,6 +155,75 @@ ROWS = {
 }
 
 
+# Istio
+
+VIRTUAL_SERVICE = Kind("networking.istio.io", "v1alpha3", "virtualservices", "VirtualService")
+DESTINATION_RULE = Kind("networking.istio.io", "v1alpha3", "destinationrules", "DestinationRule")
+RULE = {
+    "metadata": {"name": "shop"},
+    "spec": {"host": "shop", "subsets": [{"name": name, "labels": {"app": "web"}} for name in ("canary", "stable", "legacy")]},
+}
+
+
+def virtual_service(destination: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+    """A route of ours with a neighbour's backend in it, and another team's."""
+    weights = {"stable": 100, "canary": 0, "discovery": 7}
+    ours = [{"destination": destination(name), "weight": weight} for name, weight in weights.items()]
+    other = [{"destination": {"host": "other-stable"}, "weight": 60}, {"destination": {"host": "other-canary"}, "weight": 40}]
+    routes = [{"name": "shop", "route": ours, "timeout": "5s"}, {"name": "other", "route": other}]
+    return {"metadata": {"name": "web", "annotations": {"team": "shop"}}, "spec": {"hosts": ["shop"], "http": routes}}
+
+
+def istio_backend(route: dict[str, Any]) -> str:
+    return route["destination"].get("subset") or route["destination"]["host"]
+
+
+def istio_weights(obj: dict[str, Any]) -> list[tuple[int, int]]:
+    found = {route["name"]: route["route"] for route in obj["spec"].get("http") or ()}
+    weights = {istio_backend(each): each["weight"] for each in found.get("shop", ())}
+    return [(weights["canary"], weights["stable"])] if weights else []
+
+
+def istio_managed(obj: dict[str, Any]) -> list[str]:
+    return [route["name"] for route in obj["spec"].get("http") or () if route["name"] in ("first", "second")]
+
+
+def istio_foreign(obj: dict[str, Any]) -> Any:
+    left = deepcopy(obj["spec"])
+    left["http"] = [route for route in left.get("http") or () if route["name"] not in ("first", "second")]
+    for route in left["http"]:
+        route["route"] = [each for each in route["route"] if istio_backend(each) not in ("canary", "stable")]
+    left["subsets"] = [each for each in left.get("subsets") or () if each["name"] not in ("canary", "stable")]
+    annotations = (obj["metadata"].get("annotations") or {}).items()
+    return left, {key: text for key, text in annotations if "tidegate.dev" not in key and "argoproj.io" not in key}
+
+
+def istio_row(objects: tuple[tuple[Kind, dict[str, Any]], ...], config: dict[str, Any], missing: str) -> Row:
+    return Row(
+        router="istio",
+        config={"virtualService": {"name": "web", "routes": ["shop"]}} | config,
+        objects=objects,
+        missing=missing,
+        weights=istio_weights,
+        managed=istio_managed,
+        foreign=istio_foreign,
+        crds=tuple(f"{kind.group}_{kind.plural}.yaml" for kind, _ in objects),
+    )
+
+
+SUBSET_NAMES = {"name": "shop", "canarySubsetName": "canary", "stableSubsetName": "stable"}
+BY_HOST = virtual_service(lambda name: {"host": name})
+BY_SUBSET = virtual_service(lambda name: {"host": "shop", "subset": name})
+ROWS |= {
+    "istio-host": istio_row(((VIRTUAL_SERVICE, BY_HOST),), {}, "VirtualService {namespace}/web"),
+    "istio-subset": istio_row(
+        ((VIRTUAL_SERVICE, BY_SUBSET), (DESTINATION_RULE, RULE)),
+        {"destinationRule": SUBSET_NAMES},
+        "DestinationRule {namespace}/shop",
+    ),
+}
+
+
 def test_every_router_of_the_registry_is_in_this_suite():
     assert {row.router for row in ROWS.values()} | {"tidegate/memory"} == set(ROUTERS)
 
@@ -181,10 +254,11 @@ class KubeBench:
     row: Row
     kube: Kube | MemoryKube
     namespace: str
+    uid: str = UID
     before_write: list[Callable[[], Any]] = field(default_factory=list)
 
     def ask(self, split: Split, fence: int = 10, name: str = "web") -> Ask:
-        owner = Owner(namespace=self.namespace, name=name, uid=UID)
+        owner = Owner(namespace=self.namespace, name=name, uid=self.uid)
         return Ask(owner=owner, fence=fence, split=split, config=self.row.config)
 
     async def apply(self, split, *, fence=10, name="web"):
@@ -193,8 +267,12 @@ class KubeBench:
     async def observed(self, split):
         return await ROUTERS[self.row.router](self.kube).observed(self.ask(split))
 
+    @property
+    def written(self) -> list[tuple[Kind, str]]:
+        return list(self.row.creates or ((kind, obj["metadata"]["name"]) for kind, obj in self.row.objects))
+
     async def objects(self) -> list[dict]:
-        return [await self.kube.get(kind, self.namespace, obj["metadata"]["name"]) for kind, obj in self.row.objects]
+        return [await self.kube.get(kind, self.namespace, name) for kind, name in self.written]
 
     async def weights(self):
         return {pair for obj in await self.objects() for pair in self.row.weights(obj)}
@@ -271,7 +349,14 @@ async def in_memory(_request: pytest.FixtureRequest, row: Row) -> AsyncIterator[
     kube = MemoryKube()
     for kind, obj in row.objects:
         await kube.create(kind, in_namespace(obj, "here"))
-    yield KubeBench(row, kube, "here")
+    yield await opened_with_all_to_stable(KubeBench(row, kube, "here"))
+
+
+async def opened_with_all_to_stable(bench: KubeBench) -> KubeBench:
+    """A router that makes its objects is met when it has made them."""
+    if bench.row.creates:
+        await bench.apply(split(0), fence=0)
+    return bench
 
 
 @contextlib.asynccontextmanager
@@ -282,10 +367,21 @@ async def on_an_api_server(request: pytest.FixtureRequest, row: Row) -> AsyncIte
             with contextlib.suppress(AlreadyExists):
                 await kube.create(CRD, yaml.safe_load((CRDS / name).read_text()))
         namespace = create_namespace(control_plane)
-        for kind, obj in row.objects:
+        for kind in {kind for kind, _ in (*row.objects, *row.creates)}:
             await until_served(kube, kind)
+        for kind, obj in row.objects:
             await kube.create(kind, in_namespace(obj, namespace))
-        yield KubeBench(row, kube, namespace)
+        uid = await rollout(kube, namespace)
+        yield await opened_with_all_to_stable(KubeBench(row, kube, namespace, uid))
+
+
+async def rollout(kube: Kube, namespace: str) -> str:
+    """The owner: the garbage collector takes what belongs to nobody."""
+    with contextlib.suppress(AlreadyExists):
+        await kube.create(CRD, yaml.safe_load(ROLLOUTS.read_text()))
+    await until_served(kube, ROLLOUT)
+    made = await kube.create(ROLLOUT, in_namespace({"metadata": {"name": "web"}, "spec": {}}, namespace))
+    return str(made["metadata"]["uid"])
 
 
 def in_namespace(obj: dict[str, Any], namespace: str) -> dict[str, Any]:
@@ -301,11 +397,11 @@ async def until_served(kube: Kube, kind: Kind) -> None:
             await asyncio.sleep(0.1)
 
 
-def benches(*needed: Feature, memory: bool = True) -> list[Any]:
+def benches(*needed: Feature, memory: bool = True, fits: Callable[[Row], bool] = lambda _: True) -> list[Any]:
     """Every router that has the features, wherever it can run."""
     params = [pytest.param((in_this_process, None), id="memory")] if memory else []
     for name, row in ROWS.items():
-        if set(needed) <= ROUTERS[row.router](MemoryKube()).supports - row.lacks:
+        if fits(row) and set(needed) <= ROUTERS[row.router](MemoryKube()).supports - row.lacks:
             params.append(pytest.param((in_memory, row), id=name))
             params.append(pytest.param((on_an_api_server, row), id=f"{name}-api-server", marks=pytest.mark.integration))
     return params
@@ -369,6 +465,7 @@ async def test_the_same_decision_may_be_carried_out_twice(bench):
     assert await bench.weights() == {(50, 50)}
 
 
+@pytest.mark.parametrize("bench", benches(fits=lambda row: bool(row.missing)), indirect=True)
 async def test_a_missing_object_is_refused_by_kind_namespace_and_name(bench):
     named = await bench.remove()
     with pytest.raises(Refused) as refused:
@@ -403,8 +500,7 @@ async def test_what_is_not_the_rollouts_stays_as_it_is(bench):
 
 @kube_only
 async def test_a_write_of_someone_else_in_between_is_seen_and_kept(bench):
-    kind, obj = bench.row.objects[0]
-    name = obj["metadata"]["name"]
+    kind, name = bench.written[0]
 
     async def annotate() -> None:
         await bench.kube.merge_patch(kind, bench.namespace, name, {"metadata": {"annotations": {"gitops": "synced"}}})
@@ -427,7 +523,7 @@ async def test_a_newer_decision_that_slips_in_between_wins(bench):
     assert await bench.weights() == {(70, 30)}
 
 
-@kube_only
+@pytest.mark.parametrize("bench", benches(memory=False, fits=lambda row: not row.creates), indirect=True)
 async def test_fences_of_two_rollouts_on_one_object_do_not_meet(bench):
     await bench.apply(split(40), fence=5000, name="busy")
     await bench.apply(split(30), fence=100, name="idle")

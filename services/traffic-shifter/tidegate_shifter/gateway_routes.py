@@ -18,15 +18,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tidegate.kube.kinds import HTTP_ROUTE, Kind, Object
-from tidegate.messages import HeaderRoute, MirrorRoute, Split
-from tidegate_shifter.fence import annotation_of, entries, entries_text, with_annotation, with_label
+from tidegate.messages import HeaderRoute, Split
+from tidegate_shifter.added import added_by, with_added
+from tidegate_shifter.fence import annotation_of, with_annotation, with_label
+from tidegate_shifter.managed import ManagedRoute, in_order, string_match
 from tidegate_shifter.router import Owner, Refused
 from tidegate_shifter.writing import Target
 
 Json = Mapping[str, Any]
-ManagedRoute = HeaderRoute | MirrorRoute
 
-ADDED: Final = "tidegate.dev/added-backends"
 DEFAULT_MATCHES: Final[Mapping[str, list[Json]]] = {
     "HTTPRoute": [{"path": {"type": "PathPrefix", "value": "/"}}],
     "GRPCRoute": [{}],
@@ -90,17 +90,14 @@ def patched(manifest: Object | None, context: Context) -> Object:
     if not ours:
         which = f"rule {context.route.rule!r}" if context.route.rule else "rule"
         raise Refused(f"{context.target} has no {which} with a backendRef to the stable Service {context.split.stable.service!r}")
-    key = str(context.owner)
-    held = entries(annotation_of(manifest, ADDED))
-    added = set(filter(None, held.get(key, "").split("+"))) | {
+    added = added_by(context.owner, manifest) | {
         service for service in context.weights if not any(context.ref_in(rule, service) for rule in ours)
     }
     weighted = [with_weights(rule, context, added) if is_weighted(rule, context) else rule for rule in rules]
-    present = [service for service in sorted(added) if any(context.ref_in(rule, service) for rule in weighted)]
-    noted = {name: text for name, text in held.items() if name != key} | ({key: "+".join(present)} if present else {})
+    present = [service for service in added if any(context.ref_in(rule, service) for rule in weighted)]
     managed = list(managed_rules([rule for rule in weighted if is_weighted(rule, context)], context))
     result = {**manifest, "spec": {**manifest["spec"], "rules": [*managed, *weighted]}}
-    return with_marks(with_annotation(result, ADDED, entries_text(noted)), context)
+    return with_marks(with_added(result, context.owner, present), context)
 
 
 def is_weighted(rule: Json, context: Context) -> bool:
@@ -164,7 +161,7 @@ def managed_rules(sources: list[Json], context: Context) -> Iterator[Json]:
     headers = split.header_routes if context.route.headers else ()
     mirrors = split.mirror_routes if kind == HTTP_ROUTE.kind else ()
     routes: tuple[ManagedRoute, ...] = (*headers, *mirrors)
-    for route in sorted(routes, key=lambda each: _place(each.name, split.managed_routes)):
+    for route in in_order(routes, split.managed_routes):
         seen: list[Json] = []
         number = 0
         for source in sources:
@@ -176,10 +173,6 @@ def managed_rules(sources: list[Json], context: Context) -> Iterator[Json]:
                 name = f"{route.name}-{number}" if number else route.name
                 yield {**source, "name": name, "matches": matches, **destination_of(route, source, context)}
                 number += 1
-
-
-def _place(name: str, order: tuple[str, ...]) -> int:
-    return order.index(name) if name in order else len(order)
 
 
 def extras(route: ManagedRoute) -> list[Json]:
@@ -212,15 +205,6 @@ def mirror_match(route: str, match: Json) -> Json:
     if headers := match.get("headers"):
         result["headers"] = [header_match(route, name, value) for name, value in sorted(headers.items())]
     return result
-
-
-def string_match(route: str, what: str, value: Json) -> tuple[str, str]:
-    for form in PATH_TYPES:
-        if value.get(form):
-            return form, value[form]
-    raise Refused(
-        f"managed route {route!r}: {what} has the value {dict(value)!r}; it must have exact, prefix or regex", lasting=True
-    )
 
 
 def narrowed(match: Json, extra: Json) -> Json:

@@ -70,14 +70,17 @@ class Handling:
         return request, envelope
 
     async def _record(self, shift: Shift, request: TrafficRequested, envelope: Envelope) -> None:
-        if shift.records:
+        """What was done is told each time, what stood in the way only while it is news: a request is tried for minutes."""
+        known = self._told.get((request.namespace, request.name)) == (envelope.id, shift.answer)
+        records = tuple(record for record in shift.records if not known or record.type == "Normal")
+        if records:
             events = EventsRecorded(
                 namespace=request.namespace,
                 name=request.name,
                 service="traffic-shifter",
                 uid=request.uid,
                 at=self._clock(),
-                records=shift.records,
+                records=records,
             )
             await self._bus.publish(events, cause=envelope)
 

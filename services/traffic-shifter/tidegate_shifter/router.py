@@ -7,17 +7,18 @@ adapter has to think of: nothing is written when nothing differs, a stale reques
 A new router is one file in `routers/`, one line in its registry, and its row in `tests/contract/test_routers.py`:
 
     1. a pure `patched(manifest, ...) -> manifest` that touches only what the Rollout owns in that object
-    2. a class of about forty lines: `supports`, `apply` (patch each object, then observe), `observed` (only look)
+    2. a class of about forty lines: `supports`, `apply` (patch each object, then observe), `observed` (only look); where its
+       objects say nothing of what the data plane took over, `changes.py` has both, given the list of changes
     3. where an object is created and deleted again, write the one that stays first: a deleted object takes its fence along
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
 from tidegate.errors import TidegateError
-from tidegate.messages import RouterReport, Split
+from tidegate.messages import Record, RouterReport, Split
 
 
 class Feature(StrEnum):
@@ -44,23 +45,29 @@ class Owner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """What one router must bring about. `config` is its part of `spec.strategy.canary.trafficRouting`."""
+    """What one router must bring about. `config` is its part of `spec.strategy.canary.trafficRouting`.
+
+    `tell` takes the Event of each thing done, as soon as it is done: what was written before another part failed is told as well.
+    """
 
     owner: Owner
     fence: int
     split: Split
     config: Mapping[str, Any]
+    tell: Callable[[Record], None] = field(default=lambda _: None, compare=False)
 
 
 class Refused(TidegateError):  # noqa: N818 - reads as the fact it states
     """It cannot be done as things stand: an object is missing, belongs to someone else, or lacks what must be changed.
 
     The text names the kind, namespace and name, and what would be right. `lasting`: only a new request can help.
+    `records`: Events in the words that people's alerts know, where the peer has some.
     """
 
-    def __init__(self, reason: str, *, lasting: bool = False) -> None:
+    def __init__(self, reason: str, *, lasting: bool = False, records: tuple[Record, ...] = ()) -> None:
         super().__init__(reason)
         self.lasting = lasting
+        self.records = records
 
 
 class Stale(Refused):

@@ -9,7 +9,7 @@ all the same, because an abort must not wait for a Service that somebody deleted
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from tidegate.errors import KubeError, Retry, UnknownName
@@ -38,6 +38,7 @@ class _Part:
 
     report: RouterReport
     again: bool
+    records: tuple[Record, ...] = ()
 
 
 _Routing = Callable[[str, TrafficRouter, Ask], Awaitable[_Part]]
@@ -71,6 +72,7 @@ class Shifter:
             message="; ".join([*map(str, problems), *troubles]),
         )
         worthwhile = any(map(may_pass, problems)) or any(part.again for part in parts)
+        records += [record for part in parts for record in part.records]
         return Shift(answer=answer, records=tuple(records), again=answer.message or answer.state if worthwhile else "")
 
     async def _part(self, route: _Routing, named: Router, request: TrafficRequested, asked: Split, owner: Owner) -> _Part:
@@ -78,12 +80,15 @@ class Shifter:
         if router is None:
             unknown = UnknownName("traffic router", named.router, self._routers)
             return _Part(RouterReport(router=named.router, state="failed", message=str(unknown)), again=False)
-        ask = Ask(owner=owner, fence=request.fence, split=split_within(asked, router.supports), config=named.config)
+        told: list[Record] = []
+        split = split_within(asked, router.supports)
+        ask = Ask(owner=owner, fence=request.fence, split=split, config=named.config, tell=told.append)
         part = await route(named.router, router, ask)
+        part = replace(part, records=(*told, *part.records))
         if part.report.state == "failed" or not (left_out := ", ".join(sorted(needed_features(asked) - router.supports))):
             return part
-        told = "; ".join(filter(None, [part.report.message, f"left out, since it cannot do them: {left_out}"]))
-        return _Part(part.report.model_copy(update={"message": told}), again=part.again)
+        message = "; ".join(filter(None, [part.report.message, f"left out, since it cannot do them: {left_out}"]))
+        return replace(part, report=part.report.model_copy(update={"message": message}))
 
     async def _route(self, name: str, router: TrafficRouter, ask: Ask) -> _Part:
         try:
@@ -92,7 +97,8 @@ class Shifter:
             weight = await _seen_weight(router, ask)
             return _Part(RouterReport(router=name, state="failed", weight=weight, message=str(stale)), again=False)
         except (Refused, KubeError, Retry) as problem:
-            return _Part(RouterReport(router=name, state=state_of(problem), message=str(problem)), again=may_pass(problem))
+            part = _Part(RouterReport(router=name, state=state_of(problem), message=str(problem)), again=may_pass(problem))
+            return part if part.report.state == "pending" else replace(part, records=warnings_of(problem))
         return _Part(report, again=report.state != "applied")
 
     async def _look(self, name: str, router: TrafficRouter, ask: Ask) -> _Part:
@@ -112,6 +118,12 @@ def state_of(problem: Exception) -> State:
 def may_pass(problem: Exception) -> bool:
     """Whether the same request may succeed later: a missing object may be created, a permission granted, a conflict end."""
     return not (isinstance(problem, Refused) and problem.lasting)
+
+
+def warnings_of(problem: Exception) -> tuple[Record, ...]:
+    """The Events of a refusal: its own, and the one that stands for every kind of it."""
+    own = problem.records if isinstance(problem, Refused) else ()
+    return (*own, Record(type="Warning", reason="TrafficRoutingError", message=str(problem)))
 
 
 def _gives_the_canary_nothing(split: Split) -> bool:

@@ -98,18 +98,36 @@ async def _put(kube: Api, target: Target, found: Object | None, wish: Object | N
     return await kube.merge_patch(target.kind, target.namespace, target.name, patch, resource_version=version)
 
 
-async def write_each(kube: Api, wishes: Iterable[tuple[Target, Wanted]], *, owner: Owner, fence: int) -> list[Written]:
-    """Write several objects; one that cannot be written does not keep the others from it (a lost route must not block an abort)."""
+def _nobody(_place: int, _written: Written) -> None:
+    """Not everyone wants to hear of each write."""
+
+
+async def write_each(
+    kube: Api,
+    wishes: Iterable[tuple[Target, Wanted]],
+    *,
+    owner: Owner,
+    fence: int,
+    told: Callable[[int, Written], None] = _nobody,
+) -> list[Written]:
+    """Write several objects; one that cannot be written does not keep the others from it (a lost route must not block an abort).
+
+    `told` hears of each write at once, with the place of its wish: the list is lost where a later one raises.
+    """
     done: list[Written] = []
     problems: list[Refused | KubeError | Retry] = []
-    for target, wanted in wishes:
+    for place, (target, wanted) in enumerate(wishes):
         try:
-            done.append(await write(kube, target, wanted, owner=owner, fence=fence))
+            written = await write(kube, target, wanted, owner=owner, fence=fence)
         except (Refused, KubeError, Retry) as problem:
             problems.append(problem)
+            continue
+        told(place, written)
+        done.append(written)
     if len(problems) == 1:
         raise problems[0]
     if problems:
         lasting = all(isinstance(problem, Refused) and problem.lasting for problem in problems)
-        raise Refused("; ".join(str(problem) for problem in problems), lasting=lasting)
+        records = tuple(record for problem in problems if isinstance(problem, Refused) for record in problem.records)
+        raise Refused("; ".join(str(problem) for problem in problems), lasting=lasting, records=records)
     return done

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from tidegate.kube.kinds import GRPC_ROUTE, HTTP_ROUTE, Kind
 from tidegate.messages import Destination, HeaderRoute, MirrorRoute, Split
-from tidegate_shifter.gateway_routes import ADDED, Context, Marks, Route, patched
+from tidegate_shifter.added import ADDED
+from tidegate_shifter.gateway_routes import Context, Marks, Route, patched
 from tidegate_shifter.router import Owner, Refused
 from tidegate_shifter.writing import Target
 

@@ -154,6 +154,8 @@ async def test_a_failure_is_told_once_and_tried_again_until_it_passes():
         with pytest.raises(Retry, match="HTTPRoute shop/later does not exist"):
             await shifter(request(uid, route="later"), envelope())
     assert [each.state for each in bus.published if isinstance(each, TrafficApplied)] == ["failed"]
+    told = [record for each in bus.published if isinstance(each, EventsRecorded) for record in each.records]
+    assert [(each.type, each.reason) for each in told] == [("Normal", "SwitchService"), ("Warning", "TrafficRoutingError")]
     route = kube.snapshot(HTTP_ROUTE, "shop")[0]
     await kube.create(HTTP_ROUTE, {"metadata": {"name": "later", "namespace": "shop"}, "spec": route["spec"]})
     await shifter(request(uid, route="later"), envelope())

@@ -7,7 +7,7 @@ from tidegate.keys import POD_TEMPLATE_HASH
 from tidegate.kube.errors import Forbidden, ServerUnavailable
 from tidegate.kube.kinds import SERVICE
 from tidegate.kube.memory import MemoryKube
-from tidegate.messages import Destination, HeaderRoute, Router, RouterReport, ServiceTarget, Split, TrafficRequested
+from tidegate.messages import Destination, HeaderRoute, Record, Router, RouterReport, ServiceTarget, Split, TrafficRequested
 from tidegate_shifter.router import Feature, Refused, Stale, needed_features, split_within
 from tidegate_shifter.shift import Shifter, worst_of
 
@@ -15,13 +15,16 @@ from tidegate_shifter.shift import Shifter, worst_of
 class Scripted:
     """A router that does what the test says: answers with a report, or raises."""
 
-    def __init__(self, outcome=None, supports=frozenset(Feature)):
+    def __init__(self, outcome=None, supports=frozenset(Feature), tells=()):
         self.supports = supports
+        self.tells = tells
         self.outcome = outcome
         self.asked = []
 
     async def apply(self, ask):
         self.asked.append(ask)
+        for each in self.tells:
+            ask.tell(each)
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.outcome or RouterReport(router="x", state="applied", weight=ask.split.canary.weight)
@@ -94,6 +97,19 @@ async def test_what_stands_in_the_way_decides_the_state_and_whether_to_try_again
     done = await shift(request("a"), a=Scripted(problem))
     assert (done.answer.state, bool(done.again)) == (state, again)
     assert done.answer.reports[0].message == str(problem)
+
+
+async def test_what_a_router_did_is_told_also_where_it_failed_afterwards():
+    did = Record(reason="PatchingALBIngress", message="Updating Ingress `web`")
+    gone = Record(type="Warning", reason="VirtualServiceNotFound", message="VirtualService `vs` not found")
+    done = await shift(request("a", "b"), a=Scripted(Refused("no vs", records=(gone,)), tells=[did]), b=Scripted(tells=[did]))
+    failed = Record(type="Warning", reason="TrafficRoutingError", message="no vs")
+    assert done.records == (did, gone, failed, did)
+
+
+async def test_an_outage_is_no_event():
+    assert (await shift(request("a"), a=Scripted(ServerUnavailable("away", status=503)))).records == ()
+    assert (await shift(request("a"), a=Scripted(Stale("dropped")))).records == ()
 
 
 async def test_a_dropped_request_says_what_is_there():

@@ -109,6 +109,15 @@ async def test_one_that_cannot_be_written_does_not_keep_the_others_from_it(kube)
     assert (await kube.get(CONFIG_MAP, "shop", "web"))["data"]["size"] == "2"
 
 
+async def test_each_write_is_told_at_once_with_its_place(kube):
+    told = []
+    lost = lambda _found: (_ for _ in ()).throw(Refused("lost does not exist"))  # noqa: E731
+    wishes = [(Target(CONFIG_MAP, "shop", "lost"), lost), (MAP, size("2")), (MAP, size("2"))]
+    with pytest.raises(Refused):
+        await write_each(kube, wishes, owner=APP, fence=7, told=lambda place, written: told.append((place, written.changed)))
+    assert told == [(1, True), (2, False)]
+
+
 async def test_several_problems_are_told_together(kube):
     def refuse(call):
         if call.verb == "merge_patch":

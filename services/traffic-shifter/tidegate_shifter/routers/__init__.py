@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from tidegate_shifter.router import TrafficRouter
-from tidegate_shifter.routers import gateway_api, memory
+from tidegate_shifter.routers import gateway_api, istio, memory
 from tidegate_shifter.writing import Api
 
 ROUTERS: Final[Mapping[str, Callable[[Api], TrafficRouter]]] = {
     gateway_api.NAME: gateway_api.GatewayApi,
+    istio.NAME: istio.Istio,
     memory.NAME: memory.MemoryRouter,
 }

@@ -12,6 +12,7 @@ from typing import ClassVar, Final
 
 from tidegate.kube.kinds import GRPC_ROUTE, HTTP_ROUTE, Kind, Object
 from tidegate.messages import RouterReport
+from tidegate_shifter.changes import odd_one
 from tidegate_shifter.gateway_routes import Context, Json, Marks, Route, is_managed, is_weighted, patched
 from tidegate_shifter.router import Ask, Feature, Refused
 from tidegate_shifter.writing import Api, Target, read, write_each
@@ -84,12 +85,6 @@ def canary_share(manifest: Object, context: Context) -> int | None:
             if total := sum(held.values()):
                 shares.append(round(held.get(context.split.canary.service or "", 0) * context.split.max_weight / total))
     return odd_one(shares, context.split.canary.weight)
-
-
-def odd_one(shares: Iterable[int | None], asked: int) -> int | None:
-    """What differs from what was asked if anything does."""
-    seen = list(shares)
-    return next((share for share in seen if share != asked), seen[0] if seen else None)
 
 
 def acceptance(manifest: Object) -> tuple[bool | None, str]:
