@@ -37,3 +37,8 @@ REQUESTED_BY = "tidegate.dev/requested-by"
 
 CORRELATION_ID = "tidegate.dev/correlation-id"
 """On a Rollout that was changed through the bus: ties its outcomes to the request."""
+
+COMMANDS = "tidegate.dev/commands"
+"""On a Rollout that was commanded through the bus: the last few commands, `<digest of the id>.<digest of where it stood then>`
+joined by commas. A command that is delivered again once it acted must not act again (two promotions pass two gates).
+"""

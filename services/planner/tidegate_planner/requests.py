@@ -1,13 +1,15 @@
 """What people and delivery tools ask for over the bus, carried out on the Rollout in Kubernetes; the sender hears the reason of a
 refusal (DESIGN.md 4). The rollout itself then goes the way of every changed object: the watch wakes the worker.
 
-A request that comes twice changes nothing the second time: it says what should be, not what to do.
+A request that comes twice changes nothing the second time: it says what should be. A command says what to do, so the object
+keeps which ones have acted.
 """
 
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import Any, Protocol
 
 from tidegate import keys, verbs
@@ -23,6 +25,8 @@ from tidegate_planner.validation import message as problem_message
 from tidegate_planner.validation import problems
 
 Json = Mapping[str, Any]
+CHANGES_OF_SPEC = frozenset({"pause", "restart", "undo"})
+COMMANDS_NOTED = 5  # several at once can be under way, at several replicas
 NOT_TAKEN = ("resourceVersion", "uid", "generation", "creationTimestamp", "managedFields", "selfLink")
 
 
@@ -56,13 +60,26 @@ class Requests:
         self._refuse_foreign_namespace(command.namespace)
         try:
             rollout = await self.kube.get(ROLLOUT, command.namespace, command.name)
-            for patch in await self._patches(command, rollout):
-                rollout = await self._write(command.namespace, patch, rollout)
+            command_id, place = _digest(envelope.id), _place(command, rollout)
+            noted = _noted_commands(rollout)
+            if noted.get(command_id, place) == place:  # else it has acted before: it was delivered again
+                patches = await self._patches(command, rollout)
+                if patches and command_id not in noted:
+                    rollout = await self._note_command({**noted, command_id: place}, rollout)
+                for patch in patches:
+                    rollout = await self._write(command.namespace, patch, rollout)
         except KubeError as error:
             raise _verdict(error, command.namespace, command.name) from error
         except verbs.Refused as error:
             raise GiveUp(str(error)) from error
         await self._accept(envelope, rollout)
+
+    async def _note_command(self, commands: Mapping[str, str], rollout: dict[str, Any]) -> dict[str, Any]:
+        """Written before the command acts, so that a process that dies in between leaves one that is seen to have done nothing."""
+        told = ",".join(f"{each}.{place}" for each, place in list(commands.items())[-COMMANDS_NOTED:])
+        body = {"metadata": {"annotations": {keys.COMMANDS: told}}}
+        name, namespace = rollout["metadata"]["name"], rollout["metadata"]["namespace"]
+        return await self._write(namespace, MergePatch(kind=ROLLOUT, name=name, body=body), rollout)
 
     async def _patches(self, command: RolloutCommanded, rollout: dict[str, Any]) -> Sequence[Patch]:
         match command.verb:
@@ -137,6 +154,27 @@ class Requests:
     def _refuse_foreign_namespace(self, namespace: str) -> None:
         if self.namespace is not None and namespace != self.namespace:
             raise GiveUp(f"namespace {namespace!r} is not served here; this planner serves {self.namespace!r} only")
+
+
+def _noted_commands(rollout: Json) -> dict[str, str]:
+    """Digest of a command's id -> where the rollout stood when it was to act."""
+    entries = _annotations(rollout).get(keys.COMMANDS, "").split(",")
+    return {command: place for command, _, place in (entry.partition(".") for entry in entries) if place}
+
+
+def _place(command: RolloutCommanded, rollout: Json) -> str:
+    """Where a rollout stands in what the command's verb changes: once it has acted this is different."""
+    status: Json = rollout.get("status") or {}
+    if command.verb in CHANGES_OF_SPEC:
+        return _digest(str(rollout["metadata"].get("generation")))
+    fields = ("currentPodHash", "currentStepIndex", "abort", "promoteFull")
+    starts = [each.get("startTime") for each in status.get("pauseConditions") or ()]
+    attempt = (status.get("duration") or {}).get("rolloutStartedAt")
+    return _digest(repr([*(status.get(each) for each in fields), starts, attempt]))
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode(), digest_size=6).hexdigest()
 
 
 def _operations(patch: Patch) -> Sequence[Json]:
