@@ -48,6 +48,17 @@ async def test_aborted_it_goes_back_and_retried_it_starts_again(scene: Scene) ->
     assert scene.outcomes.repeats(scene.namespace) == []
 
 
+async def test_aborted_it_stays_aborted_when_it_is_scaled(scene: Scene) -> None:
+    await at_the_gate(scene)
+    await scene.command("web", "abort")
+    await scene.until_told("web", "rolled-back", revision=2)
+    await scene.patch("web", {"spec": {"replicas": 5}})
+    await eventually(lambda: sizes(scene), lambda seen: seen.get(BLUE) == 5, what="five blue pods")
+    await asyncio.sleep(1)
+    assert await sizes(scene) == {BLUE: 5}
+    assert degraded("RolloutAborted")(await scene.rollout("web"))
+
+
 async def test_promoted_in_full_it_asks_nobody_any_more(scene: Scene) -> None:
     await at_the_gate(scene)
     assert (await scene.command("web", "promote-full")).accepted

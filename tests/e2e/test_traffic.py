@@ -85,6 +85,15 @@ async def test_no_step_passes_before_the_traffic_was_seen_to_move(scene: Scene) 
     await eventually(lambda: weights(scene), lambda seen: seen == (100, 0), what="all traffic to be stable's, which is yellow now")
 
 
+async def test_the_deadline_fires_though_the_traffic_cannot_be_moved(scene: Scene) -> None:
+    await with_services(scene)
+    deadline = {"progressDeadlineSeconds": 4, "progressDeadlineAbort": True}
+    await scene.apply(a_rollout(steps=STEPS, canary=routed(scene.namespace), **deadline))
+    await scene.until("web", healthy_on(BLUE))
+    await scene.request_image("web", YELLOW)  # there is no route to write to
+    await scene.until("web", degraded("timed out progressing"))
+
+
 async def test_aborted_the_traffic_goes_back_first_and_the_pods_go_after_it(scene: Scene) -> None:
     await with_services(scene)
     await scene.apply(an_http_route("web", stable="web-stable", canary="web-canary"))
