@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from tidegate.arguments import overridden
 from tidegate.errors import TidegateError
 from tidegate.kube.cache import Cache
 from tidegate.kube.kinds import ANALYSIS_RUN, ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE
@@ -63,7 +64,7 @@ def run_spec(manifest: Mapping[str, Any], args: Mapping[str, str]) -> Json:
     known = [argument["name"] for argument in spec.get("args") or []]
     if unknown := sorted(set(args) - set(known)):
         raise NotAnalyzable(f"argument {unknown[0]!r} is not one of the template's: {', '.join(known) or 'it has none'}")
-    resolved = arguments.overridden(spec.get("args") or [], [{"name": name, "value": value} for name, value in args.items()])
+    resolved = overridden(spec.get("args") or [], [{"name": name, "value": value} for name, value in args.items()])
     for name, wanted in arguments.needed_secrets(resolved).items():
         raise NotAnalyzable(f"argument {name!r} comes from Secret {wanted.name!r}, which is in a cluster; give its value")
     return {**{field: value for field, value in spec.items() if field != "ttlStrategy"}, "args": resolved}

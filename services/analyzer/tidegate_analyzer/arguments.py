@@ -1,6 +1,6 @@
-"""Arguments of an analysis: where their values come from, and how they get into a metric (`argo-behaviour.md` 7.2).
+"""Arguments of a run: where their values come from, and how they get into a metric (`argo-behaviour.md` 7.2).
 
-Pure: Secrets are named here and fetched elsewhere; their values come back as an argument.
+How the run got them is in `tidegate.arguments`. Pure: Secrets are named here and fetched elsewhere.
 """
 
 import re
@@ -8,89 +8,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tidegate.errors import TidegateError
+from tidegate.arguments import ArgumentError
 
 Argument = Mapping[str, Any]
-Json = dict[str, Any]
 
 # What an unresolved argument makes of a run's message.
 UNRESOLVED = "Unable to resolve metric arguments: "
 HIDDEN = "*****"
 _TAG = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
-_INDEX = re.compile(r"-?[0-9]+")
-
-
-class ArgumentError(TidegateError):
-    """An argument that is missing, contradicts another, or points at nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class SecretKey:
     name: str
     key: str
-
-
-# -- before the run is made: templates, and those who use them
-
-
-def merged(lists: Iterable[Sequence[Argument]]) -> list[Json]:
-    """Arguments of several templates as one list. The first value wins, an absent one is filled, two different ones contradict."""
-    by_name: dict[str, Json] = {}
-    for argument in (argument for arguments in lists for argument in arguments):
-        name = argument["name"]
-        known = by_name.setdefault(name, {"name": name})
-        for field in ("value", "valueFrom"):
-            given = argument.get(field)
-            if given is None:
-                continue
-            if known.get(field) not in (None, given):
-                raise ArgumentError(
-                    f"Argument `{name}` specified multiple times with different values: '{known[field]}', '{given}'"
-                )
-            known[field] = given
-    return list(by_name.values())
-
-
-def overridden(template: Sequence[Argument], incoming: Sequence[Argument]) -> list[Json]:
-    """The template's arguments with the caller's values. What the template does not name is ignored, as its users rely on."""
-    given = {argument["name"]: argument for argument in incoming}
-    resolved = []
-    for argument in template:
-        chosen: Argument = argument
-        caller = given.get(argument["name"], {})
-        if caller.get("value") is not None or caller.get("valueFrom") is not None:
-            chosen = {field: caller[field] for field in ("name", "value", "valueFrom") if caller.get(field) is not None}
-        if chosen.get("value") is None and chosen.get("valueFrom") is None:
-            raise ArgumentError(f"args.{argument['name']} was not resolved")
-        resolved.append(dict(chosen))
-    return resolved
-
-
-def field_value(rollout: Mapping[str, Any], path: str) -> str:
-    """A primitive of the Rollout's JSON: `status.canary.weights.canary.weight`, `spec.template.spec.containers[0].image`."""
-    here: Any = rollout
-    for part in (part for part in re.split(r"[.\[\]]", path) if part):
-        if isinstance(here, list):
-            here = _element(here, part)
-        elif isinstance(here, Mapping) and part in here:
-            here = here[part]
-        else:
-            raise ArgumentError(f"invalid path {path} in rollout")
-    if here is None or isinstance(here, list | Mapping):
-        raise ArgumentError(f"path {path} in rollout must terminate in a primitive value")
-    return str(here).lower() if isinstance(here, bool) else str(here)
-
-
-def _element(items: list[Any], part: str) -> Any:
-    if not _INDEX.fullmatch(part):
-        raise ArgumentError(f"invalid index '{part}'")
-    index = int(part)
-    if not 0 <= index < len(items):
-        raise ArgumentError(f"index {index} out of range")
-    return items[index]
-
-
-# -- in the run
 
 
 def needed_secrets(arguments: Sequence[Argument]) -> dict[str, SecretKey]:

@@ -13,15 +13,16 @@ from typing import Any, Final
 
 import structlog
 
+from tidegate.arguments import ArgumentError
 from tidegate.kube.cache import Cache
 from tidegate.kube.errors import Conflict, NotFound
 from tidegate.kube.kinds import ANALYSIS_RUN
 from tidegate.kube.patches import merge_difference
 from tidegate_analyzer import arguments, judge
 from tidegate_analyzer.api import Api
-from tidegate_analyzer.arguments import HIDDEN, ArgumentError
+from tidegate_analyzer.arguments import HIDDEN
 from tidegate_analyzer.measure import Measurer
-from tidegate_analyzer.metrics import SpecInvalid, timestamp
+from tidegate_analyzer.metrics import SpecInvalid, instant, timestamp
 from tidegate_analyzer.provider import Context
 from tidegate_analyzer.rounds import Json, Taken, is_finished, is_news, next_number, resolved, result_of, with_taken
 from tidegate_analyzer.schedule import Schedule, expires_at, schedule
@@ -142,7 +143,10 @@ class Runs:
         name = metric["name"]
         result = result_of(run, name)
         last = (result.get("measurements") or [None])[-1]
-        context = Context(namespace=key[0], run=key[1], uid=life.uid, metric=name, number=next_number(result), now=self._clock())
+        context = Context(
+            namespace=key[0], run=key[1], uid=life.uid, metric=name, number=next_number(result), now=self._clock(),
+            interval=str(metric.get("interval") or ""), run_started=instant((run.get("status") or {}).get("startedAt")),
+        )  # fmt: skip
         before = last if action != "start" else None
         work = self._measurer.take(action, metric, context, before=before, secrets=life.secrets or frozenset())
         task = asyncio.get_running_loop().create_task(work, name=context.key)

@@ -5,10 +5,11 @@ import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tidegate.arguments import ArgumentError
 from tidegate.kube.errors import NotFound
 from tidegate.kube.kinds import SECRET
 from tidegate_analyzer.api import Api
-from tidegate_analyzer.arguments import ArgumentError, needed_secrets, secret_value
+from tidegate_analyzer.arguments import needed_secrets, secret_value
 
 
 class Secrets:

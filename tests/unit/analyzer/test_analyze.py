@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tidegate.arguments import ArgumentError
 from tidegate_analyzer.analyze import NotAnalyzable, analyze, measured, run_spec
-from tidegate_analyzer.arguments import ArgumentError
 from tidegate_analyzer.provider import NotMeasured
 from tidegate_analyzer.providers.memory import Memory
 

@@ -7,18 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate_analyzer.arguments import (
-    ArgumentError,
-    SecretKey,
-    field_value,
-    merged,
-    needed_secrets,
-    overridden,
-    redacted,
-    secret_value,
-    substituted,
-    values,
-)
+from tidegate.arguments import ArgumentError, field_value, merged, overridden
+from tidegate_analyzer.arguments import SecretKey, needed_secrets, redacted, secret_value, substituted, values
 
 
 def test_arguments_of_several_templates_fill_each_other() -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tidegate_planner.templates import CLUSTER, NAMESPACED, TemplateError, argument_value, field_value, merged_run_spec, referenced
+from tidegate.arguments import ArgumentError, field_value
+from tidegate_planner.templates import CLUSTER, NAMESPACED, argument, merged_run_spec, referenced
 
 ROLLOUT = {
     "metadata": {"name": "web", "labels": {"app": "shop", "app.kubernetes.io/part": "front"}, "annotations": {}},
@@ -61,7 +62,7 @@ def test_nested_templates_are_each_taken_once_also_in_a_ring() -> None:
     ("name", "words"), [("a", "AnalysisTemplate 'a' not found"), ("c:a", "ClusterAnalysisTemplate 'a' not found")]
 )
 def test_a_template_that_is_not_there_is_named_with_its_kind(name: str, words: str) -> None:
-    with pytest.raises(TemplateError, match=f"^{words}$"):
+    with pytest.raises(ArgumentError, match=f"^{words}$"):
         referenced(naming(name), held(b=template()))
 
 
@@ -82,7 +83,7 @@ def test_a_template_that_is_not_there_is_named_with_its_kind(name: str, words: s
     ],
 )
 def test_what_is_named_twice_is_refused_in_the_peers_words(config: Any, templates: Any, words: str) -> None:
-    with pytest.raises(TemplateError, match=f"^{words}$"):
+    with pytest.raises(ArgumentError, match=f"^{words}$"):
         run_spec(config, **templates)
 
 
@@ -129,13 +130,13 @@ def test_arguments_are_the_templates_with_the_given_values_put_in(own: Any, give
 
 
 def test_an_argument_that_nobody_gave_is_named() -> None:
-    with pytest.raises(TemplateError, match=r"^args\.a was not resolved$"):
+    with pytest.raises(ArgumentError, match=r"^args\.a was not resolved$"):
         run_spec(naming("a"), a=template("m", args=[arg("a")]))
 
 
 def test_two_templates_must_not_disagree_on_an_argument() -> None:
     words = "Argument `a` specified multiple times with different values: '1', '2'"
-    with pytest.raises(TemplateError, match=f"^{words}$"):
+    with pytest.raises(ArgumentError, match=f"^{words}$"):
         run_spec(naming("a", "b"), a=template("m", args=[arg("a", "1")]), b=template("n", args=[arg("a", "2")]))
 
 
@@ -159,7 +160,7 @@ def test_two_templates_share_an_argument() -> None:
 )
 def test_a_field_of_the_rollout_is_read_as_text(path: str, value: str) -> None:
     assert field_value(ROLLOUT, path) == value
-    assert argument_value({"name": "a", "valueFrom": {"fieldRef": {"fieldPath": path}}}, manifest=ROLLOUT, hashes={}) == value
+    assert argument({"name": "a", "valueFrom": {"fieldRef": {"fieldPath": path}}}, manifest=ROLLOUT, hashes={})["value"] == value
 
 
 @pytest.mark.parametrize(
@@ -175,5 +176,5 @@ def test_a_field_of_the_rollout_is_read_as_text(path: str, value: str) -> None:
     ],
 )
 def test_a_field_that_cannot_be_read_is_refused_in_the_peers_words(path: str, words: str) -> None:
-    with pytest.raises(TemplateError, match=f"^{words}$"):
+    with pytest.raises(ArgumentError, match=f"^{words}$"):
         field_value(ROLLOUT, path)
