@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, cast
 
 import pytest
@@ -33,7 +34,7 @@ class Desk:
     async def answer(self, _envelope: Envelope, answer: RequestAnswered) -> None:
         self.answers.append(answer)
 
-    @property
+    @cached_property
     def handlers(self) -> Requests:
         return Requests(
             kube=cast("Kube", self.shell.kube),
@@ -253,6 +254,19 @@ async def test_a_command_writes_what_the_plugin_would(desk: Desk, verb: Verb, st
     assert desk.rollout["status"] == status
     assert {name: desk.rollout["spec"].get(name) for name in spec} == spec
     assert [each.accepted for each in desk.answers] == [True]
+
+
+async def test_a_promotion_that_is_delivered_again_does_not_skip_the_next_step(desk: Desk) -> None:
+    """Its acknowledgement may be lost after it was carried out; said anew by a person, it counts anew."""
+    desk.shell.put(ROLLOUT, {**a_rollout(steps=[*STEPS, {"setWeight": 50}, {"pause": {}}]), "status": PAUSE})
+    command = RolloutCommanded(namespace=NAMESPACE, name="web", verb="promote")
+    await desk.handlers.on_commanded(command, ASKED)
+    desk.shell.put(ROLLOUT, {**desk.rollout, "status": {"currentStepIndex": 2}})
+    await desk.handlers.on_commanded(command, ASKED)
+    assert desk.rollout["status"]["currentStepIndex"] == 2
+    assert [each.accepted for each in desk.answers] == [True, True]
+    await desk.handlers.on_commanded(command, Envelope(id="id-2"))
+    assert desk.rollout["status"]["currentStepIndex"] == 3
 
 
 async def test_a_restart_names_its_moment(desk: Desk) -> None:
