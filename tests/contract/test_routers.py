@@ -5,6 +5,7 @@ A new router adds a `Row`: what stands in the cluster before, and how a person w
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from tidegate.keys import FENCE
 from tidegate.kube.client import Kube
 from tidegate.kube.credentials import load
 from tidegate.kube.errors import AlreadyExists, NotFound
-from tidegate.kube.kinds import CRD, GRPC_ROUTE, HTTP_ROUTE, ROLLOUT, Kind
+from tidegate.kube.kinds import CRD, GRPC_ROUTE, HTTP_ROUTE, INGRESS, ROLLOUT, Kind
 from tidegate.kube.memory import MemoryKube
 from tidegate.messages import Destination, HeaderRoute, RouterReport, Split
 from tidegate_embedded import ControlPlane
@@ -220,6 +221,141 @@ ROWS |= {
         ((VIRTUAL_SERVICE, BY_SUBSET), (DESTINATION_RULE, RULE)),
         {"destinationRule": SUBSET_NAMES},
         "DestinationRule {namespace}/shop",
+    ),
+}
+
+
+# Ingresses: NGINX beside a stable one, ALB in it
+
+
+def ingress(service: str, port: dict[str, Any], annotations: dict[str, str]) -> dict[str, Any]:
+    """A rule with a neighbour's path in it, and another team's."""
+    ours = [(path, name) for path, name in (("/", service), ("/docs", "docs"))]
+    hosts = {"app.local": ours, "other.local": [("/", "other")]}
+    rules = [{"host": host, "http": {"paths": [ingress_path(*each, port) for each in paths]}} for host, paths in hosts.items()]
+    return {"metadata": {"name": "main", "annotations": annotations | {"team": "shop"}}, "spec": {"rules": rules}}
+
+
+def ingress_path(path: str, service: str, port: dict[str, Any]) -> dict[str, Any]:
+    return {"path": path, "pathType": "Prefix", "backend": {"service": {"name": service, "port": port}}}
+
+
+def nginx_weights(obj: dict[str, Any]) -> list[tuple[int, int]]:
+    weight = int(obj["metadata"]["annotations"]["nginx.ingress.kubernetes.io/canary-weight"])
+    return [(weight, 100 - weight)]
+
+
+def without_ours(annotations: dict[str, str]) -> dict[str, str]:
+    ours = ("tidegate.dev", "argoproj.io", "nginx.ingress.kubernetes.io/canary", "alb.ingress.kubernetes.io")
+    return {key: text for key, text in annotations.items() if not key.startswith(ours) and "argoproj.io" not in key}
+
+
+def nginx_foreign(obj: dict[str, Any]) -> Any:
+    paths = [path for rule in obj["spec"]["rules"] for path in rule["http"]["paths"]]
+    names = [path["backend"]["service"]["name"] for path in paths]
+    return without_ours(obj["metadata"]["annotations"]), [name for name in names if name != "canary"]
+
+
+ALB_ACTION = "alb.ingress.kubernetes.io/actions.stable"
+
+
+def alb_weights(obj: dict[str, Any]) -> list[tuple[int, int]]:
+    groups = json.loads(obj["metadata"]["annotations"][ALB_ACTION])["ForwardConfig"]["TargetGroups"]
+    weights = {each["ServiceName"]: each["Weight"] for each in groups}
+    return [(weights["canary"], weights["stable"])]
+
+
+def alb_paths(obj: dict[str, Any]) -> list[list[str]]:
+    return [[path["backend"]["service"]["name"] for path in rule["http"]["paths"]] for rule in obj["spec"]["rules"]]
+
+
+def alb_managed(obj: dict[str, Any]) -> list[str]:
+    """There as a path in every rule, as an action and as a condition."""
+    kinds = {
+        frozenset(name for name in paths if name in ("first", "second")) for paths in alb_paths(obj)
+    } | {
+        frozenset(key.rpartition(".")[2] for key in obj["metadata"]["annotations"] if key.startswith(stem) and key != ALB_ACTION)
+        for stem in ("alb.ingress.kubernetes.io/actions.", "alb.ingress.kubernetes.io/conditions.")
+    }  # fmt: skip
+    (names,) = kinds
+    return [name for name in alb_paths(obj)[0] if name in names]
+
+
+def alb_foreign(obj: dict[str, Any]) -> Any:
+    paths = [[name for name in names if name not in ("first", "second")] for names in alb_paths(obj)]
+    return without_ours(obj["metadata"]["annotations"]), paths
+
+
+MAIN = "Ingress {namespace}/main"
+ROWS |= {
+    "nginx": Row(
+        router="nginx",
+        config={"stableIngress": "main"},
+        objects=((INGRESS, ingress("stable", {"number": 80}, {"kubernetes.io/ingress.class": "nginx"})),),
+        creates=((INGRESS, "web-main-canary"),),
+        missing=MAIN,
+        weights=nginx_weights,
+        foreign=nginx_foreign,
+    ),
+    "alb": Row(
+        router="alb",
+        config={"ingress": "main", "servicePort": 80},
+        objects=((INGRESS, ingress("stable", {"name": "use-annotation"}, {"kubernetes.io/ingress.class": "alb"})),),
+        missing=MAIN,
+        weights=alb_weights,
+        managed=alb_managed,
+        foreign=alb_foreign,
+    ),
+}
+
+
+# SMI and Traefik
+
+TRAFFIC_SPLIT = Kind("split.smi-spec.io", "v1alpha1", "trafficsplits", "TrafficSplit")
+TRAEFIK_SERVICE = Kind("traefik.io", "v1alpha1", "traefikservices", "TraefikService")
+
+
+def smi_weights(obj: dict[str, Any]) -> list[tuple[int, int]]:
+    weights = {each["service"]: int(each["weight"]) for each in obj["spec"]["backends"]}
+    return [(weights["canary"], weights["stable"])]
+
+
+def traefik_service(*entries: tuple[str, int]) -> dict[str, Any]:
+    services = [{"name": name, "port": 80, "weight": weight} for name, weight in entries]
+    weighted = {"services": services, "sticky": {"cookie": {"name": "shop"}}}
+    return {"metadata": {"name": "web", "annotations": {"team": "shop"}}, "spec": {"weighted": weighted}}
+
+
+def traefik_weights(obj: dict[str, Any]) -> list[tuple[int, int]]:
+    weights = {each["name"]: each["weight"] for each in obj["spec"]["weighted"]["services"]}
+    return [(weights["canary"], weights["stable"])]
+
+
+def traefik_foreign(obj: dict[str, Any]) -> Any:
+    left = deepcopy(obj["spec"]["weighted"])
+    left["services"] = [each for each in left["services"] if each["name"] not in ("canary", "stable")]
+    return without_ours(obj["metadata"]["annotations"]), left
+
+
+ROWS |= {
+    "smi": Row(
+        router="smi",
+        config={"rootService": "root"},
+        objects=(),
+        creates=((TRAFFIC_SPLIT, "web"),),
+        missing="",
+        weights=smi_weights,
+        foreign=lambda obj: (obj["spec"]["service"], obj["metadata"]["ownerReferences"]),
+        crds=("split.smi-spec.io_trafficsplits.yaml",),
+    ),
+    "traefik": Row(
+        router="traefik",
+        config={"weightedTraefikServiceName": "web"},
+        objects=((TRAEFIK_SERVICE, traefik_service(("stable", 100), ("canary", 0), ("discovery", 7))),),
+        missing="TraefikService {namespace}/web",
+        weights=traefik_weights,
+        foreign=traefik_foreign,
+        crds=("traefik.io_traefikservices.yaml",),
     ),
 }
 

@@ -4,11 +4,15 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from tidegate_shifter.router import TrafficRouter
-from tidegate_shifter.routers import gateway_api, istio, memory
+from tidegate_shifter.routers import alb, gateway_api, istio, memory, nginx, smi, traefik
 from tidegate_shifter.writing import Api
 
 ROUTERS: Final[Mapping[str, Callable[[Api], TrafficRouter]]] = {
+    alb.NAME: alb.Alb,
     gateway_api.NAME: gateway_api.GatewayApi,
     istio.NAME: istio.Istio,
     memory.NAME: memory.MemoryRouter,
+    nginx.NAME: nginx.Nginx,
+    smi.NAME: smi.Smi,
+    traefik.NAME: traefik.Traefik,
 }
