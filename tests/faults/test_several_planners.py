@@ -1,6 +1,7 @@
 """More planners than one: sharing the rollouts, taking over, and, when each believes to be alone, doing no harm."""
 
 import asyncio
+import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
@@ -54,7 +55,17 @@ def other_bus() -> Iterator[LocalNats]:
         yield server
 
 
-async def test_two_that_each_believe_to_be_alone_do_no_harm(started, scene: Scene, other_bus: LocalNats, sizes: Sizes) -> None:
+def refused_writes(control_plane: ControlPlane, namespace: str) -> int:
+    """Conflicts and failed preconditions that the API server answered to planners."""
+    entries = (json.loads(line) for line in control_plane.audit_log.read_text().splitlines())
+    ours = (each for each in entries if each.get("userAgent", "").startswith("tidegate-planner"))
+    there = (each for each in ours if (each.get("objectRef") or {}).get("namespace") == namespace)
+    return sum((each.get("responseStatus") or {}).get("code") in {409, 422} for each in there)
+
+
+async def test_two_that_each_believe_to_be_alone_do_no_harm(
+    started, scene: Scene, other_bus: LocalNats, sizes: Sizes, control_plane: ControlPlane
+) -> None:
     """On two buses that know nothing of each other, both own every rollout of the one cluster: nothing but the preconditions of
     their writes keeps them apart."""
     suite = started("planner")
@@ -69,6 +80,7 @@ async def test_two_that_each_believe_to_be_alone_do_no_harm(started, scene: Scen
         await fleet.judge()
         there = Fleet(Scene(kube=scene.kube, bus=bus, namespace=scene.namespace, outcomes=heard))
         await there.judge()
+    assert refused_writes(control_plane, scene.namespace) > 0, "they never met, so this showed nothing"
     assert sizes.flapping() == {}
     for name in fleet.names:
         one, other = scene.outcomes.of(scene.namespace, name), heard.of(scene.namespace, name)
