@@ -3,21 +3,35 @@
 A bad value stops the service at start with the variable's name, its value and what would be right.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from tidegate.errors import SettingError
 
 T = TypeVar("T")
 LOG_LEVELS = ("debug", "info", "warning", "error")
+NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+"""Where Kubernetes writes a pod's namespace."""
+_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatadogLogin:
+    address: str
+    api_key: str = field(repr=False)
+    app_key: str = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Times are in seconds. `namespace` None means all namespaces; `instance_id` "" means objects without the label.
 
+    `own_namespace` is where the service and providers' credentials are. `outbound_allow` () lets providers call any host.
+    `datadog` is set if all three of its variables are. `aws` holds the variables of Amazon's SDKs under their own names.
     Secrets are left out of `repr`, which ends up in logs.
     """
 
@@ -35,9 +49,14 @@ class Settings:
     resync: float = 30.0
     webhook_url: str | None = None
     webhook_secret: str | None = field(default=None, repr=False)
+    own_namespace: str = "tidegate-system"
+    prometheus_address: str = ""
+    outbound_allow: tuple[str, ...] = ()
+    datadog: DatadogLogin | None = None
+    aws: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def settings_from(environ: Mapping[str, str]) -> Settings:
+def settings_from(environ: Mapping[str, str], *, namespace_file: Path = NAMESPACE_FILE) -> Settings:
     read = _Reader(environ)
     webhook_url = read("TIDEGATE_WEBHOOK_URL", _url("http://", "https://"), None)
     webhook_secret = read("TIDEGATE_WEBHOOK_SECRET", str, None)
@@ -58,7 +77,32 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
         resync=read("TIDEGATE_RESYNC_SECONDS", _seconds(minimum=1.0), Settings.resync),
         webhook_url=webhook_url,
         webhook_secret=webhook_secret,
+        own_namespace=read("POD_NAMESPACE", _namespace, _written_namespace(namespace_file)),
+        prometheus_address=_prometheus_address(read),
+        outbound_allow=read("TIDEGATE_OUTBOUND_ALLOW", _hosts, ()),
+        datadog=_datadog(read),
+        aws={name: value for name, value in environ.items() if name.startswith("AWS_") and value},
     )
+
+
+def _written_namespace(file: Path) -> str:
+    try:
+        return file.read_text().strip() or Settings.own_namespace
+    except OSError:  # not in a cluster
+        return Settings.own_namespace
+
+
+def _prometheus_address(read: "_Reader") -> str:
+    """Ours, else the peer's, so that a Deployment's environment can be taken over as it is."""
+    one = _url("http://", "https://")
+    return read("TIDEGATE_PROMETHEUS_ADDRESS", one, None) or read("ARGO_ROLLOUTS_PROMETHEUS_ADDRESS", one, "")
+
+
+def _datadog(read: "_Reader") -> DatadogLogin | None:
+    """All three or nothing, as for the peer."""
+    address = read("DD_ADDRESS", _url("http://", "https://"), None)
+    api_key, app_key = read("DD_API_KEY", str, None), read("DD_APP_KEY", str, None)
+    return DatadogLogin(address=address, api_key=api_key, app_key=app_key) if address and api_key and app_key else None
 
 
 class _Reader:
@@ -85,6 +129,29 @@ def _url(*schemes: str) -> Callable[[str], str]:
         return text
 
     return parse
+
+
+def _namespace(text: str) -> str:
+    if not re.fullmatch(_LABEL, text) or len(text) > 63:
+        raise ValueError("the name of a namespace: lower-case letters, digits and '-'")
+    return text
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    """`prometheus.monitoring.svc,*.datadoghq.com,10.0.0.0/8`: names, names below a name, addresses, networks."""
+    hosts = tuple(each.strip().lower() for each in text.split(",") if each.strip())
+    for host in hosts:
+        if not re.fullmatch(rf"(\*\.)?{_LABEL}(\.{_LABEL})*", host) and not _is_network(host):
+            raise ValueError(f"host names, *.domains, addresses or networks with commas between; {host!r} is none")
+    return hosts
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _existing_file(text: str) -> Path:

@@ -18,8 +18,9 @@ NAME = "analyzer"
 
 async def compose(service: Service) -> Reactions:
     kube = await service.enter(Kube(load(service.settings.kubeconfig), user_agent=f"tidegate-{NAME}"))
-    outbound = await service.enter(Outbound())
-    providers = built(Tools(outbound=outbound, kube=kube, clock=now))
+    outbound = await service.enter(Outbound(allow=service.settings.outbound_allow))
+    own_outbound = await service.enter(Outbound(allow_metadata=True))
+    providers = built(Tools(outbound=outbound, kube=kube, clock=now, settings=service.settings, own_outbound=own_outbound))
     analyzer = await service.enter(Analyzer(settings=service.settings, kube=kube, bus=service.bus, providers=providers, clock=now))
     service.ready_when("analysisruns", lambda: analyzer.is_synced)
     service.spawn(analyzer.run(), name="analyzer")

@@ -4,6 +4,8 @@ URLs come from whoever may write an AnalysisTemplate; the analyzer must not beco
 - Link-local addresses (169.254.0.0/16, fe80::/10) and the other addresses of cloud metadata services are refused, because
   credentials are handed out there. The rule looks at the address that is connected to, after DNS and for every redirect, so no name
   leads around it.
+- With an allow-list only its hosts are called. An address or network in it also lifts the ban on link-local addresses, for just
+  these; a name does not, since whoever owns the name chooses the address.
 - At most 1 MiB of answer is read, and compressed answers are refused: a few kilobytes can unfold into gigabytes.
 - A time-out covers the whole call, so an answer that drips cannot hold it open.
 - No cookie is kept and no header is added that the caller did not name, but User-Agent and Accept-Encoding.
@@ -12,10 +14,11 @@ Certificates are verified against the system's roots unless the metric says `ins
 """
 
 import asyncio
+import http.client
 import ipaddress
 import socket
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -64,13 +67,21 @@ class Answer:
     def is_success(self) -> bool:
         return 200 <= self.status <= 299
 
+    @property
+    def status_line(self) -> str:
+        """`404 Not Found`."""
+        return f"{self.status} {http.client.responses.get(self.status, '')}".rstrip()
+
 
 class Outbound:
-    """`async with Outbound() as outbound: await outbound.send(call)`. `allow_metadata` is for the owner of the process only."""
+    """`async with Outbound() as outbound: await outbound.send(call)`. `allow_metadata` is for the owner of the process only.
 
-    def __init__(self, *, allow_metadata: bool = False) -> None:
+    `allow` is a list as in TIDEGATE_OUTBOUND_ALLOW; empty allows every host.
+    """
+
+    def __init__(self, *, allow: Sequence[str] = (), allow_metadata: bool = False) -> None:
         self._look_ups = ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="look-up")
-        backend = _GuardedBackend(self._look_ups, allow_metadata=allow_metadata)
+        backend = _GuardedBackend(self._look_ups, Reach(allow, metadata=allow_metadata))
         self._clients = {insecure: _client(backend, insecure=insecure) for insecure in (False, True)}
 
     async def __aenter__(self) -> Self:
@@ -151,9 +162,9 @@ class _Transport(httpx.AsyncHTTPTransport):
 class _GuardedBackend(httpcore.AsyncNetworkBackend):
     """Resolves a name itself and connects to the addresses it has looked at, not to what a second look-up might say."""
 
-    def __init__(self, look_ups: Executor, *, allow_metadata: bool) -> None:
+    def __init__(self, look_ups: Executor, reach: "Reach") -> None:
         self._look_ups = look_ups
-        self._allow_metadata = allow_metadata
+        self._reach = reach
         self._inner = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -182,13 +193,47 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
         except OSError as error:
             raise httpcore.ConnectError(f"{host}: {error.strerror or error}") from error
         addresses = list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
-        if not self._allow_metadata and any(is_metadata(address) for address in addresses):
-            raise httpcore.ConnectError(f"{host} is a link-local or metadata address; metric providers may not call those")
+        if refusal := self._reach.refusal(host, addresses):
+            raise httpcore.ConnectError(refusal)
         return addresses
 
 
+class Reach:
+    """Who may be called. Pure."""
+
+    def __init__(self, allow: Sequence[str] = (), *, metadata: bool = False) -> None:
+        self._all = not allow
+        self._metadata = metadata
+        self._networks = [network for each in allow if (network := _network(each)) is not None]
+        self._names = [each.lower() for each in allow if _network(each) is None]
+
+    def refusal(self, host: str, addresses: Iterable[str]) -> str:
+        """Why a host with these addresses may not be called; "" if it may."""
+        found = [_plain(address) for address in addresses]
+        by_address = all(any(ip in network for network in self._networks) for ip in found)
+        if not (self._all or by_address or self._names_it(host.lower().rstrip("."))):
+            return f"{host} is not in TIDEGATE_OUTBOUND_ALLOW; metric providers may call only what is listed there"
+        if not self._metadata and not by_address and any(is_metadata(str(ip)) for ip in found):
+            return f"{host} is a link-local or metadata address; metric providers may not call those"
+        return ""
+
+    def _names_it(self, host: str) -> bool:
+        return any(host.endswith(name[1:]) if name.startswith("*.") else host == name for name in self._names)
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+
+
 def is_metadata(address: str) -> bool:
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
+    ip = _plain(address)
     return ip.is_link_local or str(ip) in METADATA_SERVICES
+
+
+def _plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Without a zone; an IPv4 address written as IPv6 is the IPv4 address."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    return ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None else ip

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
+from tidegate.config import Settings
 from tidegate.errors import TidegateError
 from tidegate_analyzer.api import Api
 from tidegate_analyzer.outbound import Outbound
@@ -24,7 +25,10 @@ class NotMeasured(TidegateError):  # noqa: N818 - reads as the fact it states
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """For whom is measured. `number` counts the metric's measurements from 1, Errors included."""
+    """For whom is measured. `number` counts the metric's measurements from 1, Errors included.
+
+    `interval` is the metric's, as it is written; `run_started` is unknown while the run's first round is measured.
+    """
 
     namespace: str
     run: str
@@ -32,6 +36,8 @@ class Context:
     metric: str
     number: int
     now: datetime
+    interval: str = ""
+    run_started: datetime | None = None
 
     @property
     def key(self) -> str:
@@ -89,11 +95,13 @@ class Resumable(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """What providers are built from."""
+    """What providers are built from. `own_outbound` is for this process's own log-in at its cloud: no metric has a say there."""
 
     outbound: Outbound
     kube: Api
     clock: Callable[[], datetime]
+    settings: Settings = field(default_factory=Settings)
+    own_outbound: Outbound | None = None
 
 
 Providers = Mapping[str, Provider]

@@ -6,9 +6,9 @@ text, and the path is ignored: that is what lets `result == "ok"` work.
 
 import json
 from dataclasses import replace
-from math import isinf
-from typing import Final, NoReturn
+from typing import Final
 
+from tidegate_analyzer.answers import NotJson, document
 from tidegate_analyzer.authentication import bearer
 from tidegate_analyzer.expression import json_of
 from tidegate_analyzer.jsonpath import NO_VALUE, JsonPathError, NoValue, parsed
@@ -62,27 +62,13 @@ def call_of(config: Config) -> Call:
 
 def measured(body: bytes, path: str) -> Measured:
     """The value in an answer. Pure."""
-    text = body.decode(errors="replace")
     try:
-        document = json.loads(text, parse_int=_number, parse_float=_number, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        result = parsed(path).first(document(body))
+    except NotJson:
+        text = body.decode(errors="replace")
         return Measured(result=text, value=text)
-    try:
-        result = parsed(path).first(document)
     except NoValue as error:
         raise NotMeasured(NO_VALUE) from error
     except JsonPathError as error:
         raise NotMeasured(f"Could not find JSONPath in body: {error}") from error
     return Measured(result=result, value=json_of(result))
-
-
-def _number(text: str) -> float:
-    """Every number of JSON is a float64; one that does not fit makes the text no JSON, as in Go."""
-    number = float(text)
-    if isinf(number):
-        raise ValueError(f"{text} is out of range")
-    return number
-
-
-def _no_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is not JSON")  # Python would read NaN and Infinity
