@@ -5,6 +5,7 @@ import base64
 import json
 import math
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
@@ -12,6 +13,7 @@ from urllib.parse import parse_qs
 import orjson
 import pytest
 
+from tidegate.config import Settings
 from tidegate.kube.errors import Forbidden
 from tidegate.kube.kinds import JOB, POD
 from tidegate.kube.memory import MemoryKube
@@ -356,6 +358,15 @@ async def test_the_metadata_service_is_not_called_however_it_is_written(web, url
         await web.measure({"url": url, "timeoutSeconds": 5}, context())
 
 
+async def test_with_an_allow_list_only_its_hosts_are_called_redirects_included(tools, endpoint):
+    async with Outbound(allow=["127.0.0.1"]) as outbound:
+        web = PROVIDERS["web"](replace(tools, outbound=outbound))
+        assert (await asked_web(web, endpoint, Reply(body=b"1"))).result == 1.0
+        elsewhere = Reply(302, headers={"Location": "http://192.0.2.1/"})
+        with pytest.raises(CallFailed, match=r"192\.0\.2\.1 is not in TIDEGATE_OUTBOUND_ALLOW"):
+            await asked_web(web, endpoint, elsewhere, timeoutSeconds=5)
+
+
 async def test_a_redirect_does_not_lead_to_the_metadata_service(web, endpoint):
     with pytest.raises(CallFailed, match=r"169\.254\.169\.254 is a link-local or metadata address"):
         await asked_web(web, endpoint, Reply(302, headers={"Location": "http://169.254.169.254/"}), timeoutSeconds=5)
@@ -491,6 +502,50 @@ async def test_prometheus_logs_in_with_name_and_password_and_the_users_headers(p
     await asked_prometheus(prometheus, endpoint, success("scalar", [1, "1"]), authentication=login, headers=headers)
     assert endpoint.asked[0].headers["Authorization"] == "Basic " + base64.b64encode(b"me:pw").decode()
     assert endpoint.asked[0].headers["X-Scope-OrgID"] == "shop"
+
+
+async def test_prometheus_takes_the_services_address_where_a_metric_names_none(tools, endpoint):
+    endpoint.answer("/api/v1/query", success("scalar", [1, "1"]))
+    provider = PROVIDERS["prometheus"](replace(tools, settings=Settings(prometheus_address=endpoint.url(""))))
+    assert (await provider.measure({"query": "up"}, context())).result == 1.0
+
+
+AWS_KEYS = {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "s3cret", "AWS_SESSION_TOKEN": "t0ken"}
+WORKSPACE = "/aps-workspaces/ws-1/api/v1/query"
+
+
+async def asked_amazon(tools, endpoint, *replies, **sigv4):
+    endpoint.answer(WORKSPACE, *replies)
+    provider = PROVIDERS["prometheus"](replace(tools, settings=Settings(aws=AWS_KEYS)))
+    config = {"address": endpoint.url("/aps-workspaces/ws-1"), "query": "up or vector(1)", "authentication": {"sigv4": sigv4}}
+    return await provider.measure(config, context())
+
+
+async def test_prometheus_of_amazon_gets_signed_questions(tools, endpoint):
+    await asked_amazon(tools, endpoint, success("scalar", [1, "1"]), region="eu-west-1")
+    sent = endpoint.asked[0].headers
+    assert sent["Authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKID/20261120/eu-west-1/aps/aws4_request, ")
+    assert (sent["X-Amz-Date"], sent["X-Amz-Security-Token"]) == ("20261120T120000Z", "t0ken")
+
+
+async def test_prometheus_of_amazon_asked_by_get_is_signed_anew_without_a_plus(tools, endpoint):
+    await asked_amazon(tools, endpoint, Reply(405), success("scalar", [1, "1"]), region="eu-west-1")
+    post, get = endpoint.asked
+    assert (get.method, "up%20or%20vector%281%29" in get.path) == ("GET", True)
+    assert post.headers["Authorization"] != get.headers["Authorization"]
+
+
+async def test_prometheus_signs_nothing_that_is_not_for_amazon(tools, endpoint):
+    endpoint.answer("/api/v1/query", success("scalar", [1, "1"]))
+    provider = PROVIDERS["prometheus"](replace(tools, settings=Settings(aws=AWS_KEYS)))
+    config = {"address": endpoint.url(""), "query": "up", "authentication": {"sigv4": {"region": "eu-west-1"}}}
+    await provider.measure(config, context())
+    assert "Authorization" not in endpoint.asked[0].headers
+
+
+async def test_prometheus_of_amazon_needs_a_region(tools, endpoint):
+    with pytest.raises(NotMeasured, match=r"^region not configured in sigv4 or in the AWS default credentials chain$"):
+        await asked_amazon(tools, endpoint, success("scalar", [1, "1"]), profile="p")
 
 
 async def test_prometheus_hands_its_warnings_on(prometheus, endpoint):

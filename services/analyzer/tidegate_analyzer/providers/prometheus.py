@@ -7,18 +7,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from math import isfinite, isnan
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 import orjson
 
 from tidegate_analyzer import expression
+from tidegate_analyzer.answers import plain_number
 from tidegate_analyzer.authentication import basic, bearer
+from tidegate_analyzer.aws import Aws
 from tidegate_analyzer.expression import ExpressionError
 from tidegate_analyzer.metrics import span
 from tidegate_analyzer.outbound import Answer, Call
 from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, Tools
+from tidegate_analyzer.sigv4 import signed
 
 NAME: Final = "prometheus"
 DEFAULT_SECONDS: Final = 30.0
@@ -40,20 +42,29 @@ class Prometheus:
 
     def __init__(self, tools: Tools) -> None:
         self._outbound = tools.outbound
+        self._address = tools.settings.prometheus_address
+        self._aws = Aws(tools.settings.aws, tools.own_outbound or tools.outbound, tools.clock)
 
     async def measure(self, config: Config, context: Context) -> Measured:
         query = query_of(config, context.now)
-        call = call_of(config, query)
+        call = call_of(config, query, default=self._address)
         call = replace(call, headers=(*call.headers, *await self._authorization(config, call)))
-        answer = await self._outbound.send(call)
+        answer = await self._outbound.send(await self._signed(config, call, context.now))
         if answer.status in NOT_BY_POST:
-            answer = await self._outbound.send(replace(call, method="GET", url=f"{call.url}?{call.body.decode()}", body=b""))
+            answer = await self._outbound.send(await self._signed(config, by_get(call), context.now))
         return measured(answer, about={"ResolvedPrometheusQuery": config.get("query") or ""})
+
+    async def _signed(self, config: Config, call: Call, now: datetime) -> Call:
+        given = (config.get("authentication") or {}).get("sigv4") or {}
+        if MANAGED_BY_AWS not in call.url or not any(given.values()):
+            return call
+        profile = given.get("profile") or ""
+        region = self._aws.region(given.get("region") or "", profile)
+        keys = await self._aws.keys(region=region, profile=profile, role=given.get("roleArn") or "")
+        return signed(call, keys, service="aps", region=region, now=now)
 
     async def _authorization(self, config: Config, call: Call) -> list[tuple[str, str]]:
         authentication = config.get("authentication") or {}
-        if MANAGED_BY_AWS in call.url and any((authentication.get("sigv4") or {}).values()):
-            raise NotMeasured("authentication.sigv4 is not supported; put a signing proxy in front of Amazon Managed Prometheus")
         plain = authentication.get("basicAuth") or {}
         headers = []
         if plain.get("username") or plain.get("password"):
@@ -95,9 +106,9 @@ def _step(ranged: Config) -> str:
         raise NotMeasured(f"failed to parse rangeQuery.step as duration: {error}") from error
 
 
-def call_of(config: Config, query: Query) -> Call:
-    """The call for a query. Pure."""
-    address = (config.get("address") or "").rstrip("/")
+def call_of(config: Config, query: Query, *, default: str = "") -> Call:
+    """The call for a query. `default` is the address of metrics that name none. Pure."""
+    address = (config.get("address") or default).rstrip("/")
     if not address:
         raise NotMeasured("prometheus address is not configured")
     try:
@@ -120,6 +131,11 @@ def call_of(config: Config, query: Query) -> Call:
     )
 
 
+def by_get(call: Call) -> Call:
+    """The same question in the URL. A space is %20 there: a signature takes `+` for itself. Pure."""
+    return replace(call, method="GET", url=f"{call.url}?{call.body.decode().replace('+', '%20')}", body=b"")
+
+
 def _seconds(value: float) -> str:
     return f"{Decimal(repr(round(value, 3))).normalize():f}"
 
@@ -131,7 +147,7 @@ def measured(answer: Answer, *, about: Mapping[str, str]) -> Measured:
     """The value in an answer. Pure."""
     body = _body(answer)
     values, is_scalar = _values(body.get("data") or {})
-    texts = [number_text(value) for value in values]
+    texts = [plain_number(value) for value in values]
     warnings = ", ".join(f'"{warning}"' for warning in body.get("warnings") or ())
     return Measured(
         result=values[0] if is_scalar else values,
@@ -173,10 +189,3 @@ def _texts(kind: str, result: Any) -> Iterator[str]:
     for series in result:
         points = [series["value"]] if kind == "vector" else series["values"]
         yield from (point[1] for point in points)
-
-
-def number_text(value: float) -> str:
-    """As Prometheus prints a sample: the shortest digits that read back, never an exponent."""
-    if not isfinite(value):
-        return "NaN" if isnan(value) else ("+Inf" if value > 0 else "-Inf")
-    return f"{Decimal(repr(value)):f}".removesuffix(".0")
