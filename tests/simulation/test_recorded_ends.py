@@ -10,8 +10,14 @@ import pytest
 
 from tidegate_planner.simulation.run import Run
 from tidegate_planner.simulation.scenario import Edit, EditKind, PodBehaviour, Scenario, pod_template
+from tidegate_planner.simulation.scheduler import START
 
-RECORDINGS = json.loads((Path(__file__).parents[1] / "data/recordings/canary-ends.json").read_text())
+FILES = Path(__file__).parents[1] / "data/recordings"
+RECORDINGS = {
+    name: end
+    for file in ("canary-ends", "blue-green-ends")
+    for name, end in json.loads((FILES / f"{file}.json").read_text()).items()
+}
 SERVICES = {"stableService": "stable", "canaryService": "canary"}
 CHECK = {"analysis": {"templates": [{"templateName": "check"}]}}
 
@@ -25,18 +31,23 @@ def pause(duration: str | None = None) -> dict[str, Any]:
 
 
 def played(
-    canary: Mapping[str, Any],
+    strategy: Mapping[str, Any],
     *edits: tuple[EditKind, Any],
     replicas: int = 4,
     deadline: int = 600,
     verdict: str = "Successful",
+    kind: str = "canary",
+    until: float | None = None,
 ) -> Run:
-    """The edits ten seconds apart; v1 to v3 become ready within a second, bad-image never does."""
+    """The edits ten seconds apart; v1 to v3 become ready within a second, bad-image never does.
+
+    `until`: seconds after which the recorder stopped, where a delay was still running.
+    """
     spec = {
         "replicas": replicas,
         "selector": {"matchLabels": {"app": "app"}},
         "template": pod_template("v1"),
-        "strategy": {"canary": canary},
+        "strategy": {kind: strategy},
         "progressDeadlineSeconds": deadline,
     }
     scenario = Scenario(
@@ -47,8 +58,16 @@ def played(
         verdicts={verdict: 1.0},
     )
     run = Run(scenario)
-    run.play()
+    if until is None:
+        run.play()
+    else:
+        run.clock.run(START + until)
     return run
+
+
+def switched(blue_green: Mapping[str, Any], *edits: tuple[EditKind, Any], preview: bool = True, **given: Any) -> Run:
+    services = {"activeService": "active", **({"previewService": "preview"} if preview else {})}
+    return played({**services, **blue_green}, *edits, kind="blueGreen", **given)
 
 
 SCENARIOS = {
@@ -80,6 +99,20 @@ SCENARIOS = {
     "analysis-step-fail": lambda: played({"steps": [weight(25), CHECK, weight(50)]}, ("image", "v2"), verdict="Failed"),
     "analysis-background-pass": lambda: played(
         {**CHECK, "steps": [weight(25), pause("3s"), weight(50)]}, ("image", "v2")
+    ),
+    "bluegreen-auto": lambda: switched({"scaleDownDelaySeconds": 3}, ("image", "v2")),
+    "bluegreen-manual": lambda: switched(
+        {"autoPromotionEnabled": False, "scaleDownDelaySeconds": 2}, ("image", "v2"), ("promote", None)
+    ),
+    "bluegreen-abort": lambda: switched(
+        {"autoPromotionEnabled": False, "abortScaleDownDelaySeconds": 2}, ("image", "v2"), ("abort", None)
+    ),
+    "bluegreen-pre-analysis-fail": lambda: switched(
+        {"prePromotionAnalysis": CHECK["analysis"]}, ("image", "v2"), verdict="Failed", until=30
+    ),
+    "bluegreen-analysis-pass": lambda: switched(
+        {"prePromotionAnalysis": CHECK["analysis"], "postPromotionAnalysis": CHECK["analysis"]},
+        ("image", "v2"), preview=False, until=30,
     ),
 }  # fmt: skip
 

@@ -9,7 +9,7 @@ import pytest
 from tidegate_planner.decide import decide
 from tidegate_planner.plan import Plan, ScaleReplicaSet, ShiftTraffic
 from tidegate_planner.seen import Seen
-from tidegate_planner.simulation.chaos import scenario_of
+from tidegate_planner.simulation.chaos import blue_green_scenario_of, scenario_of
 from tidegate_planner.simulation.scenario import Faults
 from tidegate_planner.simulation.story import outcome_of, shrunk, story_of
 
@@ -26,6 +26,23 @@ KEPT = {
     1555: "the share held for an interrupted canary was given to a set without pods",
     2376: "a canary went to 0 while its share was held for want of stable pods",
 }
+
+
+KEPT_BLUE_GREEN = {
+    2200: "a switch was under way when the next version came, and the former answer of the shifter passed for one about now",
+    30304: "the same with a version that had been wanted before: its request looked like that of its first time",
+}
+
+
+@pytest.mark.parametrize("seed", KEPT_BLUE_GREEN)
+def test_a_blue_green_seed_that_once_broke_a_promise_keeps_it(seed: int) -> None:
+    assert outcome_of(blue_green_scenario_of(seed)).reason == ""
+
+
+@pytest.mark.parametrize("first", range(20_000, 20_200, 50))
+def test_fifty_random_blue_green_rollouts_keep_every_promise(first: int) -> None:
+    outcomes = {seed: outcome_of(blue_green_scenario_of(seed)) for seed in range(first, first + 50)}
+    assert {seed: outcome for seed, outcome in outcomes.items() if outcome.broken} == {}
 
 
 @pytest.mark.parametrize("seed", KEPT)

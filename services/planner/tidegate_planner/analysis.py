@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidegate import keys
-from tidegate.rollout import Analysis
+from tidegate.rollout import Analysis, BlueGreen
+from tidegate_planner import cutover
 from tidegate_planner.plan import StartAnalysis, TerminateAnalysis
 from tidegate_planner.progress import INCONCLUSIVE_RUN
 from tidegate_planner.seen import AnalysisRun, Seen
@@ -19,9 +20,21 @@ from tidegate_planner.templates import merged_run_spec
 Json = Mapping[str, Any]
 
 STEP, BACKGROUND = "Step", "Background"
+PRE_PROMOTION, POST_PROMOTION = "PrePromotion", "PostPromotion"
 UNFINISHED = frozenset({"", "Pending", "Running"})
-WORDS = {STEP: "Step-based analysis", BACKGROUND: "Background analysis"}
-STATUS_FIELDS = {STEP: "currentStepAnalysisRunStatus", BACKGROUND: "currentBackgroundAnalysisRunStatus"}
+WORDS = {
+    STEP: "Step-based analysis",
+    BACKGROUND: "Background analysis",
+    PRE_PROMOTION: "Blue/green pre-promotion analysis",
+    POST_PROMOTION: "Blue/green post-promotion analysis",
+}
+STATUS_FIELDS = {
+    STEP: "currentStepAnalysisRunStatus",
+    BACKGROUND: "currentBackgroundAnalysisRunStatus",
+    PRE_PROMOTION: "prePromotionAnalysisRunStatus",
+    POST_PROMOTION: "postPromotionAnalysisRunStatus",
+}
+SUFFIXES = {PRE_PROMOTION: "-pre", POST_PROMOTION: "-post"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +62,7 @@ class RunInUse:
 
 def runs_in_use(at: Situation) -> list[RunInUse]:
     found = []
-    for kind in (STEP, BACKGROUND):
+    for kind in _kinds(at):
         config = _configured(at, kind)
         if config is not None:
             name = _name(at, kind)
@@ -68,8 +81,13 @@ def verdict(at: Situation) -> Verdict:
     return Verdict(inconclusive=INCONCLUSIVE_RUN) if inconclusive else Verdict()
 
 
-def step_passed(at: Situation) -> bool:
-    return any(each.kind == STEP and each.phase == "Successful" for each in runs_in_use(at))
+def passed(at: Situation, kind: str) -> bool:
+    return any(each.kind == kind and each.phase == "Successful" for each in runs_in_use(at))
+
+
+def measures(at: Situation) -> bool:
+    """Whether a verdict is being waited for."""
+    return any(each.phase in UNFINISHED for each in runs_in_use(at))
 
 
 def wanted_runs(at: Situation) -> list[StartAnalysis]:
@@ -87,14 +105,20 @@ def idle_runs(at: Situation) -> list[TerminateAnalysis]:
 
 
 def run_statuses(at: Situation) -> dict[str, Json]:
-    """`status.canary.current...AnalysisRunStatus` (1.3). They outlive an abort, so that a person can see what failed."""
-    before = at.seen.status.get("canary") or {}
+    """`status.canary.current...AnalysisRunStatus` and their like (1.3).
+
+    They outlive an abort, so that a person can see what failed; those of a blue-green update stay until the next one or a retry.
+    """
+    before = _section(at)
     statuses: dict[str, Json] = {}
     for each in runs_in_use(at):
         message = {"message": each.run.message} if each.run and each.run.message else {}
         statuses[STATUS_FIELDS[each.kind]] = {"name": each.name, "status": each.phase or "Pending", **message}
-    if at.progress.abort and at.seen.status.get("currentPodHash") == at.progress.current_hash:
-        statuses.update({field: _up_to_date(at, before[field]) for field in STATUS_FIELDS.values() if before.get(field)})
+    outlive = at.progress.abort or (isinstance(at.strategy, BlueGreen) and not _was_retried(at))
+    if outlive and at.seen.status.get("currentPodHash") == at.progress.current_hash:
+        fields = (STATUS_FIELDS[kind] for kind in _kinds(at))
+        kept = {field: _up_to_date(at, before[field]) for field in fields if before.get(field)}
+        return {**kept, **statuses}
     return statuses
 
 
@@ -105,11 +129,26 @@ def _up_to_date(at: Situation, told: Json) -> Json:
     return {"name": run.name, "status": run.phase or "Pending", **({"message": run.message} if run.message else {})}
 
 
+def _kinds(at: Situation) -> tuple[str, str]:
+    return (PRE_PROMOTION, POST_PROMOTION) if isinstance(at.strategy, BlueGreen) else (STEP, BACKGROUND)
+
+
+def _section(at: Situation) -> Json:
+    """The strategy's own part of the status."""
+    return at.seen.status.get("blueGreen" if isinstance(at.strategy, BlueGreen) else "canary") or {}
+
+
 def _configured(at: Situation, kind: str) -> Analysis | None:
     """The analysis of this kind that should be running; none on the first deployment, after promotion or abort."""
     progress = at.progress
     if progress.fully_promoted or progress.abort or progress.promote_full:
         return None
+    if kind == PRE_PROMOTION:
+        waiting = not cutover.done(at) and not progress.preview_accepted
+        return at.blue_green.pre_promotion if waiting and (cutover.preview_ready(at) or _was_started(at, kind)) else None
+    if kind == POST_PROMOTION:
+        waiting = cutover.done(at) and not cutover.fast_rollback(at)
+        return at.blue_green.post_promotion if waiting and (cutover.saturated(at) or _was_started(at, kind)) else None
     if kind == STEP:
         step = current_step(progress, at.canary)
         return step if isinstance(step, Analysis) else None
@@ -122,7 +161,7 @@ def _name(at: Situation, kind: str) -> str:
     """The name in the status while it is about this very step, revision and attempt; else the next free one."""
     base = _base_name(at, kind)
     taken = {run.name: run for run in at.seen.analysis_runs}
-    told = ((at.seen.status.get("canary") or {}).get(STATUS_FIELDS[kind]) or {}).get("name", "")
+    told = _told_name(at, kind)
     matches = told == base or told.startswith(f"{base}.")
     run = taken.get(told)
     finished_before = run is not None and (_was_retried(at) or (run.phase == "Inconclusive" and _pause_was_cleared(at)))
@@ -131,9 +170,19 @@ def _name(at: Situation, kind: str) -> str:
     return _free_name(base, list(taken))
 
 
+def _told_name(at: Situation, kind: str) -> str:
+    return str((_section(at).get(STATUS_FIELDS[kind]) or {}).get("name", ""))
+
+
+def _was_started(at: Situation, kind: str) -> bool:
+    """A run of this attempt goes on, whatever becomes of the pods it measures."""
+    base, told = _base_name(at, kind), _told_name(at, kind)
+    return (told == base or told.startswith(f"{base}.")) and not _was_retried(at)
+
+
 def _base_name(at: Situation, kind: str) -> str:
     others = [each for each in at.seen.replica_sets if each is not at.roles.new]
-    suffix = f"-{at.progress.step_index}" if kind == STEP else ""
+    suffix = f"-{at.progress.step_index}" if kind == STEP else SUFFIXES.get(kind, "")
     return f"{at.seen.name}-{at.progress.current_hash}-{next_revision(at.roles.new, others)}{suffix}"
 
 

@@ -1,16 +1,24 @@
 """The canary strategy: when a step is done and what follows (`argo-behaviour.md` 3.6, 4).
 
-Rule of this file: pure. `advanced` moves the progress as far as what was seen allows, all in one decision: two setWeight steps
-that need the same pods cost one status write, not two.
+Rule of this file: pure; it answers what `strategies.Strategy` asks. `advanced` moves the progress as far as what was seen allows,
+all in one decision: two setWeight steps that need the same pods cost one status write, not two.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from tidegate.durations import epoch, rfc3339
-from tidegate.rollout import Analysis, Pause, SetCanaryScale, SetHeaderRoute, SetMirrorRoute, SetWeight, Step
-from tidegate_planner import analysis, routing, targets
+from tidegate.messages import TrafficRequested
+from tidegate.rollout import Analysis, Experiment, Pause, SetCanaryScale, SetHeaderRoute, SetMirrorRoute, SetWeight, Step
+from tidegate_planner import analysis, canary_sizes, delays, routing, targets
 from tidegate_planner.progress import CANARY_PAUSE, Progress, aborted, paused, promoted, resumed
+from tidegate_planner.seen import ReplicaSet
 from tidegate_planner.situation import Situation
+
+Json = Mapping[str, Any]
+
+SECTION = "canary"
 
 
 def advanced(at: Situation) -> Progress:
@@ -67,7 +75,7 @@ def _after_step(at: Situation, step: Step) -> Progress:
         case SetHeaderRoute() | SetMirrorRoute():
             done = routing.settled(at)
         case Analysis():
-            done = analysis.step_passed(at)
+            done = analysis.passed(at, analysis.STEP)
         case _:
             done = False  # experiments and plugins; validation refuses a plan that holds one
     return replace(progress, step_index=(progress.step_index or 0) + 1) if done else progress
@@ -99,3 +107,82 @@ def pause_ends(at: Situation) -> float | None:
     if isinstance(step, Pause) and step.duration is not None and held is not None:
         return epoch(held.start_time) + step.duration
     return None
+
+
+# --- traffic and pods --------------------------------------------------------------------------------------------------
+
+
+def request(at: Situation) -> TrafficRequested | None:
+    return routing.wanted(at)
+
+
+def sizes(at: Situation, now: dict[str, int]) -> dict[str, int]:
+    return canary_sizes.sizes(at, now)
+
+
+def deadlines(at: Situation, sizes: delays.Sizes) -> dict[str, str | None]:
+    """Without routing the budget says when pods go, and nothing lingers."""
+    changes = delays.used_changes(at)
+    if not at.canary.traffic_routing:
+        return changes
+    return {**changes, **delays.older_changes(at, sizes), **delays.aborted_changes(at)}
+
+
+# --- status ------------------------------------------------------------------------------------------------------------
+
+
+def serving(at: Situation) -> tuple[ReplicaSet, ...]:
+    return at.roles.everyone
+
+
+def scale_selector(at: Situation) -> Json:
+    return at.spec.selector
+
+
+def section(at: Situation) -> dict[str, Any]:
+    fields: dict[str, Any] = dict(analysis.run_statuses(at))
+    split = weights(at)
+    return {**fields, "weights": split} if split else fields
+
+
+def weights(at: Situation) -> Json | None:
+    """The split that the data plane was last seen to have; what is only asked for is not recorded."""
+    if not at.canary.traffic_routing:
+        return None
+    before: Json | None = (at.seen.status.get("canary") or {}).get("weights")
+    request, traffic = routing.wanted(at), at.seen.traffic
+    if request is None or request.split is None or traffic is None or traffic.digest != request.digest:
+        return before
+    if traffic.state != "applied":
+        return {**before, "verified": False} if before and traffic.verified is False else before
+    split = request.split
+
+    def side(destination: Any) -> dict[str, Any]:
+        named = {"serviceName": destination.service} if destination.service else {}
+        return {"weight": destination.weight, **named, "podTemplateHash": destination.hash}
+
+    recorded: dict[str, Any] = {"canary": side(split.canary), "stable": side(split.stable)}
+    return recorded if traffic.verified is None else {**recorded, "verified": traffic.verified}
+
+
+def is_healthy(at: Situation, status: Json) -> bool:
+    replicas, progress = at.spec.replicas, at.progress
+    counts = {int(status.get(field, 0)) for field in ("updatedReplicas", "availableReplicas", "replicas")}
+    steps_done = progress.step_index is None or progress.step_index >= len(at.canary.steps)
+    return counts == {replicas} and steps_done and progress.fully_promoted
+
+
+def unfinished(at: Situation, status: Json) -> str:
+    if not at.canary.traffic_routing and int(status.get("replicas", 0)) > int(status.get("updatedReplicas", 0)):
+        return "old replicas are pending termination"
+    return "" if at.progress.fully_promoted else "waiting for all steps to complete"
+
+
+def takes_its_time(at: Situation) -> bool:
+    at_a_step = not (at.progress.fully_promoted or at.progress.promote_full)  # a full promotion waits for pods only
+    return at_a_step and isinstance(targets.current_step(at.progress, at.canary), Pause | Analysis | Experiment)
+
+
+def waits_for_person(at: Situation) -> bool:
+    step = targets.current_step(at.progress, at.canary)
+    return isinstance(step, Pause) and step.duration is None and at.progress.pause_for(CANARY_PAUSE) is not None

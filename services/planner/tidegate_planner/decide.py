@@ -8,14 +8,15 @@ from dataclasses import replace
 
 from tidegate.durations import rfc3339
 from tidegate.messages import TrafficRequested
-from tidegate.rollout import Canary, Spec
-from tidegate_planner import analysis, canary, children, routing
+from tidegate.rollout import BlueGreen, Canary, Spec
+from tidegate_planner import analysis, children, delays, routing
 from tidegate_planner.analysis import owner_reference
 from tidegate_planner.plan import Action, AdoptReplicaSet, Plan, ReleaseReplicaSet, SetDefaultReplicas, ShiftTraffic
 from tidegate_planner.progress import Progress, aborted, obeyed, progress_of, restarted
 from tidegate_planner.seen import Seen
-from tidegate_planner.situation import Situation, new_replica_set, roles_of
+from tidegate_planner.situation import Situation, new_replica_set, number_of_steps, roles_of
 from tidegate_planner.status import invalid_status, new_status, progress_deadline
+from tidegate_planner.strategies import strategy_of
 
 
 def decide(seen: Seen, now: float) -> Plan:
@@ -28,11 +29,7 @@ def decide(seen: Seen, now: float) -> Plan:
         return Plan(status=collided)
     if seen.orphans or seen.strangers:
         return Plan(status=seen.status, actions=_claims(seen))  # what the rollout consists of comes first
-    strategy = seen.spec.strategy
-    if not isinstance(strategy, Canary):
-        problem = f'The Rollout "{seen.name}" is invalid: spec.strategy.blueGreen: this version of Tidegate does canaries only'
-        return Plan(status=invalid_status(seen.status, problem=problem, generation=seen.generation, now=rfc3339(now)))
-    return _decide_canary(_situation(seen, seen.spec, strategy, now))
+    return _decided(_situation(seen, seen.spec, now))
 
 
 def _claims(seen: Seen) -> tuple[Action, ...]:
@@ -43,29 +40,28 @@ def _claims(seen: Seen) -> tuple[Action, ...]:
     return (*adopted, *released)
 
 
-def _situation(seen: Seen, spec: Spec, strategy: Canary, now: float) -> Situation:
+def _situation(seen: Seen, spec: Spec, now: float) -> Situation:
     new = new_replica_set(seen)
-    steps = len(strategy.steps) or None
-    progress = _noticed(progress_of(seen.status), new.hash if new else seen.template_hash, strategy)
-    progress = obeyed(progress, now=rfc3339(now), steps=steps)
+    progress = _noticed(progress_of(seen.status), new.hash if new else seen.template_hash, spec.strategy)
+    progress = obeyed(progress, now=rfc3339(now), steps=number_of_steps(spec.strategy))
     roles = roles_of(seen, new, progress.stable_hash)
-    return Situation(seen=seen, spec=spec, canary=strategy, roles=roles, progress=progress, now=now)
+    return Situation(seen=seen, spec=spec, roles=roles, progress=progress, now=now)
 
 
-def _noticed(before: Progress, current_hash: str, strategy: Canary) -> Progress:
+def _noticed(before: Progress, current_hash: str, strategy: Canary | BlueGreen) -> Progress:
     """A changed template or plan starts over; a plan changed after it was carried out has nothing left to do (2.2)."""
-    steps = len(strategy.steps) or None
+    steps, steps_hash = number_of_steps(strategy), strategy.steps_hash if isinstance(strategy, Canary) else ""
     if before.current_hash != current_hash:
-        return restarted(before, current_hash=current_hash, steps_hash=strategy.steps_hash, steps=steps)
-    if before.steps_hash == strategy.steps_hash:
+        return restarted(before, current_hash=current_hash, steps_hash=steps_hash, steps=steps)
+    if before.steps_hash == steps_hash:
         return before
     if before.fully_promoted:
-        return replace(before, steps_hash=strategy.steps_hash, step_index=steps)
-    return restarted(before, current_hash=current_hash, steps_hash=strategy.steps_hash, steps=steps)
+        return replace(before, steps_hash=steps_hash, step_index=steps)
+    return restarted(before, current_hash=current_hash, steps_hash=steps_hash, steps=steps)
 
 
-def _decide_canary(at: Situation) -> Plan:
-    at = replace(at, progress=canary.advanced(at))
+def _decided(at: Situation) -> Plan:
+    at = replace(at, progress=strategy_of(at).advanced(at))
     at = replace(at, roles=roles_of(at.seen, at.roles.new, at.progress.stable_hash))
     verdict = new_status(at)
     if verdict.deadline_abort:
@@ -79,7 +75,7 @@ def _actions(at: Situation) -> list[Action]:
     actions: list[Action] = []
     if not at.spec.replicas_given:
         actions.append(SetDefaultReplicas(replicas=at.spec.replicas))
-    request = routing.wanted(at)
+    request = strategy_of(at).request(at)
     if request is not None and not _confirmed(at, request):
         actions.append(ShiftTraffic(request=request))
     actions += children.replica_set_actions(at)
@@ -90,12 +86,11 @@ def _actions(at: Situation) -> list[Action]:
 
 def _confirmed(at: Situation, request: TrafficRequested) -> bool:
     """Asked for, answered, and not changed by another hand since."""
-    traffic, services = at.seen.traffic, at.seen.services
-    in_place = all(services[each.service].hash == each.hash for each in request.services)
-    return in_place and traffic is not None and traffic.digest == request.digest and traffic.state == "applied"
+    in_place = all(at.seen.services[each.service].hash == each.hash for each in request.services)
+    return in_place and routing.answered(at, request)
 
 
 def _wake_at(at: Situation, status: dict[str, object]) -> float | None:
     """The next moment that can matter. One that is over and changed nothing waits for something else than the time."""
-    moments = (canary.pause_ends(at), children.next_deadline(at), progress_deadline(at, status))
+    moments = (strategy_of(at).pause_ends(at), delays.next_deadline(at), progress_deadline(at, status))
     return min((moment for moment in moments if moment is not None and moment >= at.now), default=None)

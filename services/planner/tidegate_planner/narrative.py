@@ -11,11 +11,13 @@ from typing import Any
 
 from tidegate import keys
 from tidegate.messages import OutcomeVerb, Record, RolloutOutcome
-from tidegate.rollout import Canary, Pause, Step
+from tidegate.rollout import BlueGreen, Canary, Pause, Step
 from tidegate_planner.progress import CANARY_PAUSE
 from tidegate_planner.seen import Seen
 
 Json = Mapping[str, Any]
+
+FAST_COMPLETIONS = {"FastPromoted": "Full promotion requested", "FastRolledBack": "Fast rollback"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +125,17 @@ def _aborted_condition(status: Json) -> Json | None:
 
 
 def _back_on_stable(seen: Seen, current: str) -> bool:
-    """After an abort: the new version has no pods left and the stable one has all of its own."""
+    """After an abort: the stable version has all of its pods, and the new one none left, or with blue-green no users."""
     if not seen.status.get("abort") or seen.spec is None:
         return False
     new = next((each for each in seen.replica_sets if each.hash == current), None)
     stable = next((each for each in seen.replica_sets if each.hash == seen.status.get("stableRS")), None)
-    gone = new is None or (new.replicas == 0 and new.current == 0)
-    return gone and stable is not None and stable.available >= seen.spec.replicas
+    if stable is None or stable.available < seen.spec.replicas:
+        return False
+    if isinstance(seen.spec.strategy, BlueGreen):
+        active = seen.services.get(seen.spec.strategy.active_service)
+        return active is not None and active.hash == stable.hash
+    return new is None or (new.replicas == 0 and new.current == 0)
 
 
 def narrate(before: Told | None, seen: Seen) -> Chapter:
@@ -175,7 +181,8 @@ class _Teller:
             yield _normal("RolloutUpdated", f"Rollout updated to revision {now.annotated}")
         for name, revision, _ in (now.sets[key] for key in now.sets if key not in before.sets):
             yield _normal("NewReplicaSetCreated", f"Created ReplicaSet {name} (revision {revision})")
-        if now.hash != before.hash:
+        first = before.stable == "" and isinstance(self._strategy, BlueGreen)  # it is stable at once, so never "not completed"
+        if now.hash != before.hash and not first:
             text = f"Rollout not completed, started update to revision {now.revision} ({now.hash})"
             yield _normal("RolloutNotCompleted", text)
         if self._returned_to_stable() and self._steps():
@@ -237,8 +244,11 @@ class _Teller:
     def _promotion_reason(self) -> str:
         if not self._before.stable:
             return "Initial deploy"
-        if (self._seen.status.get("duration") or {}).get("completionStatus") == "FastPromoted":
-            return "Full promotion requested"
+        completion = (self._seen.status.get("duration") or {}).get("completionStatus")
+        if completion in FAST_COMPLETIONS:
+            return FAST_COMPLETIONS[completion]
+        if isinstance(self._strategy, BlueGreen):
+            return "Completed blue-green update"
         return f"Completed all {len(self._steps())} canary steps"
 
     # --- outcomes ------------------------------------------------------------------------------------------------------

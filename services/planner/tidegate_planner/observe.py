@@ -13,7 +13,7 @@ import orjson
 from tidegate import keys
 from tidegate.hashing import pod_template_hash
 from tidegate.kube.selectors import labels_match
-from tidegate.rollout import Canary, Spec, selector_text, spec_of
+from tidegate.rollout import BlueGreen, Spec, selector_text, spec_of
 from tidegate_planner.seen import AnalysisRun, ReplicaSet, Seen, Service, Traffic
 from tidegate_planner.templates import CLUSTER, NAMESPACED
 from tidegate_planner.validation import References, message, problems
@@ -179,10 +179,14 @@ class Observer:
         return tuple(each for each in found if not each.deleting and labels_match(selector, each.labels))
 
     def _services(self, namespace: str, spec: Spec | None) -> dict[str, Service]:
-        if spec is None or not isinstance(spec.strategy, Canary):
+        if spec is None:
             return {}
-        names = {spec.strategy.stable_service, spec.strategy.canary_service} - {""}
-        held = {name: self._world.services.get(namespace, name) for name in names}
+        strategy = spec.strategy
+        if isinstance(strategy, BlueGreen):
+            names = {strategy.active_service, strategy.preview_service}
+        else:
+            names = {strategy.stable_service, strategy.canary_service}
+        held = {name: self._world.services.get(namespace, name) for name in names - {""}}
         return {name: service_of(each) for name, each in held.items() if each is not None}
 
 

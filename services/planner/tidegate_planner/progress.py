@@ -24,7 +24,11 @@ class PauseCondition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """`step_index` is None where the plan has no steps. `abort_reason` is new text for this decision only, never read back."""
+    """`step_index` is None where the plan has no steps. `abort_reason` is new text for this decision only, never read back.
+
+    `preview_accepted`: nothing but its pods keeps the new version of a blue-green update from the active Service any more
+    (`scaleUpPreviewCheckPoint`). It is reached once per attempt, and kept over restarts and lost pods.
+    """
 
     current_hash: str = ""
     stable_hash: str = ""
@@ -35,6 +39,7 @@ class Progress:
     abort: bool = False
     aborted_at: str | None = None
     promote_full: bool = False
+    preview_accepted: bool = False
     abort_reason: str = ""
     promoted_because: str = ""
 
@@ -61,6 +66,7 @@ def progress_of(status: Json) -> Progress:
         abort=bool(status.get("abort")),
         aborted_at=status.get("abortedAt"),
         promote_full=bool(status.get("promoteFull")),
+        preview_accepted=bool((status.get("blueGreen") or {}).get("scaleUpPreviewCheckPoint")),
     )
 
 
@@ -94,6 +100,7 @@ def aborted(before: Progress, *, reason: str, now: str, steps: int | None) -> Pr
         pauses=(),
         controller_pause=False,
         promote_full=False,
+        preview_accepted=False,
         step_index=None if steps is None else 0,
     )
 
@@ -110,12 +117,18 @@ def resumed(before: Progress, *, reason: str) -> Progress:
     return replace(before, pauses=left, controller_pause=bool(left))
 
 
+def accepted(before: Progress) -> Progress:
+    """The preview has passed: what paused it is over."""
+    return replace(resumed(before, reason=BLUE_GREEN_PAUSE), preview_accepted=True)
+
+
 def promoted(before: Progress, *, because: str, steps: int | None) -> Progress:
     return replace(
         before,
         stable_hash=before.current_hash,
         step_index=steps,
         promote_full=False,
+        preview_accepted=False,
         pauses=(),
         controller_pause=False,
         promoted_because=because,

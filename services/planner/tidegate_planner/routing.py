@@ -2,6 +2,7 @@
 
 Rule of this file: pure. The weight is computed once for all routers; what each of them needs to express it is the shifter's
 business. Nothing is routed to a ReplicaSet without available pods, and no step passes before the shift was seen to happen.
+`request_for`, `answered` and `service_target` serve every strategy, the rest a canary.
 """
 
 import hashlib
@@ -21,6 +22,21 @@ def wanted(at: Situation) -> TrafficRequested | None:
     if not services and split is None:
         return None
     routers = tuple(Router(router=each.name, config=dict(each.config)) for each in at.canary.routers) if split else ()
+    return request_for(at, services=services, routers=routers, split=split)
+
+
+def request_for(
+    at: Situation,
+    *,
+    services: tuple[ServiceTarget, ...],
+    routers: tuple[Router, ...] = (),
+    split: Split | None = None,
+    about: str = "",
+) -> TrafficRequested:
+    """`digest` is of what is asked for, not of when: the shifter's answer to it stays good while the wish is the same.
+
+    `about` tells apart wishes with the same content, where an answer to the former one must not pass for one to the latter.
+    """
     request = TrafficRequested(
         namespace=at.seen.namespace,
         name=at.seen.name,
@@ -31,7 +47,7 @@ def wanted(at: Situation) -> TrafficRequested | None:
         routers=routers,
         split=split,
     )
-    content = request.model_dump_json(exclude={"fence", "digest"})
+    content = request.model_dump_json(exclude={"fence", "digest"}) + about
     digest = hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
     return request.model_copy(update={"digest": digest})
 
@@ -40,8 +56,14 @@ def settled(at: Situation) -> bool:
     """Whether the data plane has moved to what this very situation wants. Always so without traffic routing."""
     if not at.canary.traffic_routing:
         return True
-    request, traffic = wanted(at), at.seen.traffic
-    return request is not None and traffic is not None and traffic.digest == request.digest and traffic.state == "applied"
+    request = wanted(at)
+    return request is not None and answered(at, request)
+
+
+def answered(at: Situation, request: TrafficRequested) -> bool:
+    """Whether the traffic-shifter has said that it did this very thing."""
+    traffic = at.seen.traffic
+    return traffic is not None and traffic.digest == request.digest and traffic.state == "applied"
 
 
 # --- Services ----------------------------------------------------------------------------------------------------------
@@ -54,11 +76,11 @@ def _service_targets(at: Situation) -> tuple[ServiceTarget, ...]:
     side = canary_side(at)
     to_canary = side.behind if canary.traffic_routing and side.weight else at.roles.stable if progress.abort else at.roles.new
     pairs = ((canary.stable_service, at.roles.stable), (canary.canary_service, to_canary))
-    targets = (_target(at, service, chosen) for service, chosen in pairs)
+    targets = (service_target(at, service, chosen) for service, chosen in pairs)
     return tuple(target for target in targets if target is not None)
 
 
-def _target(at: Situation, service: str, chosen: ReplicaSet | None) -> ServiceTarget | None:
+def service_target(at: Situation, service: str, chosen: ReplicaSet | None) -> ServiceTarget | None:
     """A Service is adopted only onto a full ReplicaSet, and switched only onto one that serves (N14); else it stays as it is."""
     seen = at.seen.services.get(service)
     if not service or seen is None or chosen is None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tidegate.podtemplate import same_template
-from tidegate.rollout import Canary, Spec
+from tidegate.rollout import BlueGreen, Canary, Spec
 from tidegate_planner.progress import Progress
 from tidegate_planner.replicas import Budget, Count, budget
 from tidegate_planner.seen import ReplicaSet, Seen
@@ -28,12 +28,29 @@ class Roles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
+    """`canary` and `blue_green` are for the modules of that strategy; what serves both asks `strategy`."""
+
     seen: Seen
     spec: Spec
-    canary: Canary
     roles: Roles
     progress: Progress
     now: float
+
+    @property
+    def strategy(self) -> Canary | BlueGreen:
+        return self.spec.strategy
+
+    @property
+    def canary(self) -> Canary:
+        if not isinstance(self.spec.strategy, Canary):
+            raise TypeError("a blue-green update was asked for its canary")
+        return self.spec.strategy
+
+    @property
+    def blue_green(self) -> BlueGreen:
+        if not isinstance(self.spec.strategy, BlueGreen):
+            raise TypeError("a canary was asked for its active and preview Services")
+        return self.spec.strategy
 
     @property
     def budget(self) -> Budget:
@@ -42,12 +59,16 @@ class Situation:
     @property
     def steps(self) -> int | None:
         """How many steps the plan has, None without any: the index then stays unset."""
-        return len(self.canary.steps) or None
+        return number_of_steps(self.strategy)
 
     @property
     def new_count(self) -> Count:
         """The new ReplicaSet's pods; none while it is still to be created."""
         return self.roles.new.count if self.roles.new else Count(0, 0)
+
+
+def number_of_steps(strategy: Canary | BlueGreen) -> int | None:
+    return len(strategy.steps) or None if isinstance(strategy, Canary) else None
 
 
 def new_replica_set(seen: Seen) -> ReplicaSet | None:

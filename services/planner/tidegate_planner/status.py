@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidegate.durations import epoch, rfc3339
-from tidegate.rollout import Analysis, Experiment, Pause, selector_text
-from tidegate_planner import analysis, chronicle, conditions
+from tidegate.rollout import selector_text
+from tidegate_planner import chronicle, conditions
 from tidegate_planner.conditions import Conditions
 from tidegate_planner.situation import Situation
-from tidegate_planner.targets import current_step
+from tidegate_planner.strategies import strategy_of
 
 Json = Mapping[str, Any]
 
@@ -27,10 +27,10 @@ class Verdict:
 
 
 def new_status(at: Situation) -> Verdict:
-    before = at.seen.status
-    status: dict[str, Any] = {**_counts(at), **_steering(at), "blueGreen": {}, "canary": _canary(at)}
+    before, strategy = at.seen.status, strategy_of(at)
+    status: dict[str, Any] = {**_counts(at), **_steering(at), "blueGreen": {}, "canary": {}, strategy.SECTION: strategy.section(at)}
     status["observedGeneration"] = str(at.seen.generation)
-    status["selector"] = selector_text(at.spec.selector)
+    status["selector"] = selector_text(strategy.scale_selector(at))
     status["duration"] = chronicle.duration(at)
     for kept in ("collisionCount", "restartedAt"):
         if before.get(kept) is not None:
@@ -47,14 +47,15 @@ def new_status(at: Situation) -> Verdict:
 
 
 def _counts(at: Situation) -> dict[str, int]:
-    sets = at.roles.everyone
+    everyone = at.roles.everyone
+    serving = strategy_of(at).serving(at) or everyone
     counts = {
-        "replicas": sum(each.current for each in sets),
+        "replicas": sum(each.current for each in everyone),
         "updatedReplicas": at.roles.new.current if at.roles.new else 0,
-        "readyReplicas": sum(each.ready for each in sets),
-        "availableReplicas": sum(each.available for each in sets),
+        "readyReplicas": sum(each.ready for each in serving),
+        "availableReplicas": sum(each.available for each in serving),
+        "HPAReplicas": sum(each.current for each in serving),
     }
-    counts["HPAReplicas"] = counts["replicas"]
     return {field: count for field, count in counts.items() if count}
 
 
@@ -76,12 +77,6 @@ def _steering(at: Situation) -> dict[str, Any]:
     return steering
 
 
-def _canary(at: Situation) -> dict[str, Any]:
-    canary: dict[str, Any] = dict(analysis.run_statuses(at))
-    weights = chronicle.weights(at)
-    return {**canary, "weights": weights} if weights else canary
-
-
 # --- conditions --------------------------------------------------------------------------------------------------------
 
 
@@ -89,7 +84,7 @@ def _set_conditions(at: Situation, held: Conditions, status: Json) -> str:
     _set_pause_and_retry(at, held, status)
     turned_unhealthy = _set_health(at, held, status)
     deadline_abort = _set_progressing(at, held, status, turned_unhealthy=turned_unhealthy)
-    enough = int(status.get("availableReplicas", 0)) >= at.spec.replicas
+    enough = sum(each.available for each in strategy_of(at).serving(at)) >= at.spec.replicas
     words = "has" if enough else "does not have"
     held.put(
         conditions.AVAILABLE,
@@ -121,7 +116,7 @@ def _set_pause_and_retry(at: Situation, held: Conditions, status: Json) -> None:
         message = "Retrying Rollout after abort"
         held.put(conditions.PROGRESSING, status="Unknown", reason=conditions.RETRY, message=message)
     told = held.reason(conditions.PROGRESSING) == conditions.ROLLOUT_PAUSED
-    if is_paused != told and not was_aborted and not is_healthy(at, status):
+    if is_paused != told and not was_aborted and not strategy_of(at).is_healthy(at, status):
         reason = conditions.ROLLOUT_PAUSED if is_paused else conditions.RESUMED
         message = "Rollout is paused" if is_paused else "Rollout is resumed"
         held.put(conditions.PROGRESSING, status="Unknown", reason=reason, message=message)
@@ -129,18 +124,10 @@ def _set_pause_and_retry(at: Situation, held: Conditions, status: Json) -> None:
         held.put(conditions.PAUSED, status=str(is_paused), reason=conditions.ROLLOUT_PAUSED, message="Rollout is paused")
 
 
-def is_healthy(at: Situation, status: Json) -> bool:
-    """Everything asked for is there, and nothing else (6.5)."""
-    replicas, progress = at.spec.replicas, at.progress
-    counts = {int(status.get(field, 0)) for field in ("updatedReplicas", "availableReplicas", "replicas")}
-    steps_done = progress.step_index is None or progress.step_index >= len(at.canary.steps)
-    return counts == {replicas} and steps_done and progress.fully_promoted
-
-
 def _set_health(at: Situation, held: Conditions, status: Json) -> bool:
     """True when a finished rollout just lost its health."""
     is_paused = bool(at.progress.pauses) or at.spec.paused
-    if not is_paused and is_healthy(at, status):
+    if not is_paused and strategy_of(at).is_healthy(at, status):
         held.put(conditions.HEALTHY, status="True", reason="RolloutHealthy", message="Rollout is healthy")
         return False
     if not held.get(conditions.HEALTHY):
@@ -162,7 +149,7 @@ def _set_progressing(at: Situation, held: Conditions, status: Json, *, turned_un
     elif refused and at.roles.new is None:
         message = f'Failed to create new replica set "{name}": {refused}'
         held.put(kind, status="False", reason=conditions.CREATE_ERROR, message=message, touch=False)
-    elif is_healthy(at, status):
+    elif strategy_of(at).is_healthy(at, status):
         message = f'ReplicaSet "{name}" has successfully progressed.'
         held.put(kind, status="True", reason=conditions.SET_AVAILABLE, message=message)
     elif turned_unhealthy:
@@ -170,7 +157,7 @@ def _set_progressing(at: Situation, held: Conditions, status: Json, *, turned_un
         held.put(kind, status="True", reason=conditions.SET_NOT_AVAILABLE, message=message, touch=True)
     elif _is_paused_now(at, held):
         return ""
-    elif conditions.made_progress(at.seen.status, status) or not held.get(kind):
+    elif conditions.made_progress(at.seen.status, status) or not held.get(kind) or _success_is_over(at, held):
         message = f'ReplicaSet "{name}" is progressing.'
         held.put(kind, status="True", reason=conditions.SET_UPDATED, message=message, touch=True)
     elif timed_out(at, held):
@@ -179,6 +166,11 @@ def _set_progressing(at: Situation, held: Conditions, status: Json, *, turned_un
         if turned and at.spec.progress_deadline_abort and not at.progress.fully_promoted:
             return message
     return ""
+
+
+def _success_is_over(at: Situation, held: Conditions) -> bool:
+    """A new version that lost pods while it was still being measured has yet to get there; the deadline counts again."""
+    return held.reason(conditions.PROGRESSING) == conditions.SET_AVAILABLE and not at.progress.fully_promoted
 
 
 def _is_paused_now(at: Situation, held: Conditions) -> bool:
@@ -191,8 +183,7 @@ def _is_paused_now(at: Situation, held: Conditions) -> bool:
 def deadline(at: Situation, held: Conditions) -> float | None:
     """When the update times out if nothing moves any more, in seconds since 1970; None while the clock stands (6.3)."""
     progressing = held.get(conditions.PROGRESSING)
-    at_a_step = not (at.progress.fully_promoted or at.progress.promote_full)  # a full promotion waits for pods only
-    waiting = at_a_step and isinstance(current_step(at.progress, at.canary), Pause | Analysis | Experiment)
+    waiting = strategy_of(at).takes_its_time(at)
     lingering = any(each.replicas and _is_ahead(each.scale_down_deadline, at.now) for each in at.roles.older)
     stands = progressing.get("reason") in {conditions.ABORTED, conditions.ROLLOUT_PAUSED, conditions.SET_AVAILABLE}
     if not progressing or at.progress.abort or waiting or lingering or stands or held.is_true(conditions.PAUSED):
@@ -233,11 +224,7 @@ def _unfinished(at: Situation, status: Json) -> str:
         return "more replicas need to be updated"
     if available < updated:
         return "updated replicas are still becoming available"
-    if not at.canary.traffic_routing and int(status.get("replicas", 0)) > updated:
-        return "old replicas are pending termination"
-    if not at.progress.fully_promoted:
-        return "waiting for all steps to complete"
-    return ""
+    return strategy_of(at).unfinished(at, status)
 
 
 def invalid_status(before: Json, *, problem: str, generation: int, now: str) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 import argparse
 import sys
 import time
+from collections.abc import Callable
 
-from tidegate_planner.simulation.chaos import scenario_of
+from tidegate_planner.simulation.chaos import blue_green_scenario_of, scenario_of
+from tidegate_planner.simulation.scenario import Scenario
 from tidegate_planner.simulation.story import Outcome, outcome_of, shortest_story
 
 
@@ -13,26 +15,28 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=1000, help="how many seeds to play, counted up from --seed")
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
     parser.add_argument("--tell", action="store_true", help="print the story of --seed, broken or not, and nothing else")
+    parser.add_argument("--blue-green", action="store_true", help="blue-green rollouts instead of canaries")
     given = parser.parse_args()
+    drawn = blue_green_scenario_of if given.blue_green else scenario_of
     if given.tell:
-        sys.stdout.write(shortest_story(given.seed) + "\n")
+        sys.stdout.write(shortest_story(drawn(given.seed)) + "\n")
         return 0
     started = time.perf_counter()
     broken: dict[int, Outcome] = {}
     for seed in range(given.seed, given.seed + given.runs):
-        outcome = outcome_of(scenario_of(seed))
+        outcome = outcome_of(drawn(seed))
         if outcome.broken:
             broken[seed] = outcome
     elapsed = time.perf_counter() - started
-    sys.stdout.write(_summary(given.runs, elapsed, broken))
+    sys.stdout.write(_summary(given.runs, elapsed, broken, drawn))
     return 1 if broken else 0
 
 
-def _summary(runs: int, elapsed: float, broken: dict[int, Outcome]) -> str:
+def _summary(runs: int, elapsed: float, broken: dict[int, Outcome], drawn: Callable[[int], Scenario]) -> str:
     lines = [f"{runs} runs in {elapsed:.1f} s ({runs / elapsed * 60:.0f} a minute), {len(broken)} broken"]
     lines += [f"seed {seed}: {outcome.reason}" for seed, outcome in broken.items()]
     firsts = {outcome.broken: seed for seed, outcome in reversed(broken.items())}
-    lines += [f"\n--- the shortest story of seed {seed}\n{shortest_story(seed)}" for seed in firsts.values()]
+    lines += [f"\n--- the shortest story of seed {seed}\n{shortest_story(drawn(seed))}" for seed in firsts.values()]
     return "\n".join(lines) + "\n"
 
 

@@ -36,6 +36,42 @@ def scenario_of(seed: int) -> Scenario:
     )
 
 
+def blue_green_scenario_of(seed: int) -> Scenario:
+    """The same bad luck for a blue-green rollout."""
+    chance = random.Random(f"scenario/blue-green/{seed}")  # noqa: S311 - must be repeatable, guards no secret
+    blue_green = _blue_green(chance)
+    edits = tuple(edit for edit in _edits(chance, routed=False) if edit.kind != "steps")
+    return Scenario(
+        seed=seed,
+        manifest=_rollout(chance, {"blueGreen": blue_green}),
+        behaviours={version: _behaviour(chance, first=version == "v1") for version in VERSIONS},
+        edits=edits,
+        faults=_faults(chance),
+        auto_promote=chance.choice([None, 3.0, 20.0]),
+        verdicts=chance.choice([{"Successful": 1.0}, {"Successful": 6.0, "Failed": 2.0, "Error": 1.0, "Inconclusive": 2.0}]),
+        analysis_seconds=chance.choice([0.5, 5.0, 12.0]),
+    )
+
+
+def _blue_green(chance: random.Random) -> dict[str, Any]:
+    blue_green: dict[str, Any] = {"activeService": "active"}
+    optional: dict[str, tuple[float, list[Any]]] = {
+        "previewService": (0.7, ["preview"]),
+        "autoPromotionEnabled": (0.4, [False]),
+        "autoPromotionSeconds": (0.3, [3, 30]),
+        "previewReplicaCount": (0.3, [1, 2]),
+        "prePromotionAnalysis": (0.35, [ANALYSIS]),
+        "postPromotionAnalysis": (0.35, [ANALYSIS]),
+        "scaleDownDelaySeconds": (0.4, [0, 5, 40]),
+        "abortScaleDownDelaySeconds": (0.4, [0, 3, 40]),
+        "scaleDownDelayRevisionLimit": (0.15, [0, 1]),
+    }
+    for field, (share, values) in optional.items():
+        if chance.random() < share:
+            blue_green[field] = chance.choice(values)
+    return blue_green
+
+
 def _manifest(chance: random.Random, *, routed: bool) -> dict[str, Any]:
     canary: dict[str, Any] = {}
     steps = _steps(chance, routed=routed)
@@ -48,10 +84,14 @@ def _manifest(chance: random.Random, *, routed: bool) -> dict[str, Any]:
     canary.update(_limits(chance))
     if chance.random() < 0.2:
         canary["analysis"] = {**ANALYSIS, "startingStep": chance.choice([0, 1, 2])}
+    return _rollout(chance, {"canary": canary})
+
+
+def _rollout(chance: random.Random, strategy: dict[str, Any]) -> dict[str, Any]:
     spec: dict[str, Any] = {
         "selector": {"matchLabels": {"app": "app"}},
         "template": pod_template("v1"),
-        "strategy": {"canary": canary},
+        "strategy": strategy,
         "progressDeadlineSeconds": chance.choice([20, 60]),
         "revisionHistoryLimit": chance.choice([0, 1, 10, 10]),
     }
@@ -189,7 +229,7 @@ def shorter(scenario: Scenario) -> Iterator[Scenario]:
 
 def _simpler_manifests(scenario: Scenario) -> Iterator[dict[str, Any]]:
     spec = scenario.manifest["spec"]
-    canary = spec["strategy"]["canary"]
+    ((kind, strategy),) = spec["strategy"].items()
 
     def manifest(**changed: Any) -> dict[str, Any]:
         return {**scenario.manifest, "spec": {**spec, **changed}}
@@ -197,10 +237,10 @@ def _simpler_manifests(scenario: Scenario) -> Iterator[dict[str, Any]]:
     for field in ("minReadySeconds", "progressDeadlineAbort"):
         if field in spec:
             yield {**scenario.manifest, "spec": {key: value for key, value in spec.items() if key != field}}
-    for field in sorted(set(canary) - {"steps", "trafficRouting", "stableService", "canaryService"}):
-        yield manifest(strategy={"canary": {key: value for key, value in canary.items() if key != field}})
-    steps = canary.get("steps") or []
+    for field in sorted(set(strategy) - {"steps", "trafficRouting", "stableService", "canaryService", "activeService"}):
+        yield manifest(strategy={kind: {key: value for key, value in strategy.items() if key != field}})
+    steps = strategy.get("steps") or []
     for index in range(len(steps)):
-        yield manifest(strategy={"canary": {**canary, "steps": [*steps[:index], *steps[index + 1 :]]}})
+        yield manifest(strategy={kind: {**strategy, "steps": [*steps[:index], *steps[index + 1 :]]}})
     if spec.get("replicas", 1) > 1:
         yield manifest(replicas=spec["replicas"] - 1)

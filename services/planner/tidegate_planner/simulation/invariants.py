@@ -8,7 +8,7 @@ from typing import Any
 
 from tidegate import keys
 from tidegate.durations import epoch
-from tidegate.rollout import Analysis, Canary, Pause, Spec
+from tidegate.rollout import Analysis, BlueGreen, Canary, Pause, Spec
 from tidegate_planner.plan import Plan, ScaleReplicaSet, ShiftTraffic
 from tidegate_planner.replicas import budget
 from tidegate_planner.seen import ReplicaSet, Seen
@@ -41,6 +41,9 @@ def check_decision(seen: Seen, plan: Plan, now: float) -> None:
     for action in plan.actions:
         if isinstance(action, ShiftTraffic):
             check_split(seen, action)
+            check_switch(seen, action, plan.status)
+    if seen.spec is not None and isinstance(seen.spec.strategy, BlueGreen):
+        check_acceptance(seen.status, plan.status, seen.spec.strategy)
     canary = canary_of(seen)
     if canary is not None and not canary.traffic_routing and seen.spec is not None:
         check_budget(seen, seen.spec, canary, scales)
@@ -57,6 +60,32 @@ def check_split(seen: Seen, action: ShiftTraffic) -> None:
     if split.canary.weight:
         serving = available.get(split.canary.hash, 0)
         check(serving > 0, "I2", f"weight {split.canary.weight} for {split.canary.hash}, which has no available pod")
+
+
+def check_switch(seen: Seen, action: ShiftTraffic, after: Json) -> None:
+    """I2 for the active Service: it moves only to a set with available pods, and forwards only once the preview was accepted."""
+    if seen.spec is None or not isinstance(seen.spec.strategy, BlueGreen):
+        return
+    active = seen.spec.strategy.active_service
+    target = next((each.hash for each in action.request.services if each.service == active), None)
+    if target in (None, seen.services[active].hash) or seen.spec.replicas == 0:
+        return
+    available = {each.hash: each.available for each in seen.replica_sets}.get(target or "", 0)
+    check(available > 0, "I2", f"the active Service moves to {target}, which has no available pod")
+    if target != after.get("stableRS"):
+        accepted = (after.get("blueGreen") or {}).get("scaleUpPreviewCheckPoint") or after.get("promoteFull")
+        check(bool(accepted), "preview", f"the active Service moves to {target}, whose preview was not accepted")
+        check(available >= seen.spec.replicas, "preview", f"all users go to {available} of {seen.spec.replicas} pods")
+
+
+def check_acceptance(before: Json, after: Json, blue_green: BlueGreen) -> None:
+    """Without auto promotion nobody but a person ends the pause."""
+    point = "scaleUpPreviewCheckPoint"
+    was, is_now = ((status.get("blueGreen") or {}).get(point) for status in (before, after))
+    if blue_green.auto_promotion or was or not is_now or before.get("currentPodHash") != after.get("currentPodHash"):
+        return
+    resumed = bool(before.get("controllerPause")) and not before.get("pauseConditions")
+    check(resumed, "pause", "the preview was accepted and nobody resumed it")
 
 
 def check_budget(seen: Seen, spec: Spec, canary: Canary, scales: Iterable[ScaleReplicaSet]) -> None:
@@ -111,8 +140,11 @@ def check_verdicts(seen: Seen, after: Json) -> None:
     was, is_now = before.get("stableRS"), after.get("stableRS")
     if was in (is_now, None) or before.get("promoteFull") or is_now != before.get("currentPodHash"):
         return
-    told, canary, index = before.get("canary") or {}, canary_of(seen), before.get("currentStepIndex") or 0
-    fields = ["currentBackgroundAnalysisRunStatus"]
+    canary, index = canary_of(seen), before.get("currentStepIndex") or 0
+    told = {**(before.get("canary") or {}), **(before.get("blueGreen") or {})}
+    fields = ["currentBackgroundAnalysisRunStatus", "postPromotionAnalysisRunStatus"]
+    if not any(service.name == "active" and service.hash == is_now for service in seen.services.values()):
+        fields.append("prePromotionAnalysisRunStatus")  # once users are there, what was measured before is not waited for
     if canary is not None and index < len(canary.steps) and isinstance(canary.steps[index], Analysis):
         fields.append("currentStepAnalysisRunStatus")  # a step that a person skipped is no longer waited for
     names = {(told.get(field) or {}).get("name") for field in fields}

@@ -13,7 +13,7 @@ from tidegate.durations import rfc3339
 from tidegate.hashing import pod_template_hash
 from tidegate.rollout import Spec, spec_of
 from tidegate_planner.seen import AnalysisRun, ReplicaSet, Service
-from tidegate_planner.simulation.scenario import PodBehaviour, templates_named_in, version_of
+from tidegate_planner.simulation.scenario import PodBehaviour, services_named_in, templates_named_in, version_of
 from tidegate_planner.simulation.scheduler import Scheduler
 
 Json = Mapping[str, Any]
@@ -79,10 +79,8 @@ class Cluster:
         self._capacity = capacity
         self.rollout = self._read(manifest, generation=1, annotations=manifest["metadata"].get("annotations") or {}, status={})
         self._told(ROLLOUTS, "app", self.rollout)
-        canary = manifest["spec"]["strategy"].get("canary") or {}
-        for name in (canary.get("stableService"), canary.get("canaryService")):
-            if name:
-                self.put_service(Service(name=name, hash="", managed_by=""))
+        for name in services_named_in(manifest["spec"]["strategy"]):
+            self.put_service(Service(name=name, hash="", managed_by=""))
 
     # --- the Rollout ---------------------------------------------------------------------------------------------------
 

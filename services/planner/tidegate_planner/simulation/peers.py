@@ -65,7 +65,11 @@ class TrafficShifter:
         self.tell(Traffic(digest=request.digest, state="applied"))
 
     def weights(self) -> dict[str, int]:
-        """Share of the traffic by ReplicaSet hash, through the Services where the split names them."""
+        """Share of the traffic by ReplicaSet hash, through the Services where the split names them. The active one has it all."""
+        active = self.cluster.rollout.manifest["spec"]["strategy"].get("blueGreen", {}).get("activeService")
+        if active is not None:
+            chosen = self.cluster.services[active].hash
+            return {chosen: 100} if chosen else {}
         if self.split is None:
             return {}
         shares: dict[str, int] = {}

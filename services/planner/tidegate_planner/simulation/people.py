@@ -57,7 +57,7 @@ class People:
         rollout, status = self.cluster.rollout, self.cluster.rollout.status
         if rollout.manifest["spec"].get("paused"):
             self._edit_spec(paused=False)
-        steps = rollout.manifest["spec"]["strategy"]["canary"].get("steps") or ()
+        steps = rollout.manifest["spec"]["strategy"].get("canary", {}).get("steps") or ()
         index, pauses = status.get("currentStepIndex"), status.get("pauseConditions")
         following = None if index is None else min(index + 1, len(steps))
         run = (status.get("canary") or {}).get("currentStepAnalysisRunStatus") or {}

@@ -78,10 +78,10 @@ class Run:
     def _patience(self) -> float:
         """Longer than any deadline, pause, delay, analysis or person of this scenario takes, and three resyncs on top."""
         spec = self.cluster.rollout.manifest["spec"]
-        canary = spec["strategy"]["canary"]
-        given = [step["pause"].get("duration") for step in canary.get("steps") or () if "pause" in step]
+        (strategy,) = spec["strategy"].values()
+        given = [step["pause"].get("duration") for step in strategy.get("steps") or () if "pause" in step]
         pauses = [pause_duration(each) for each in given if each is not None]
-        delays = [canary.get("scaleDownDelaySeconds") or 30, canary.get("abortScaleDownDelaySeconds") or 30]
+        delays = [strategy.get(f"{name}Seconds") or 30 for name in ("scaleDownDelay", "abortScaleDownDelay", "autoPromotion")]
         longest = max([spec.get("progressDeadlineSeconds", 600), self.scenario.auto_promote or 0, *pauses, *delays])
         return float(longest) + self.scenario.analysis_seconds + BAD_DAY_SECONDS + 3 * RESYNC_SECONDS
 

@@ -68,11 +68,6 @@ class Scenario:
     analysis_seconds: float = 5.0
     failing_step: int | None = None  # the analysis of this step fails, whatever `verdicts` says
 
-    @property
-    def canary(self) -> Json:
-        strategy: Json = self.manifest["spec"]["strategy"]["canary"]
-        return strategy
-
 
 def pod_template(version: str) -> dict[str, Any]:
     """A template that differs by its version only; pods behave as the scenario says of this version."""
@@ -92,6 +87,14 @@ def templates_named_in(manifest: Any) -> dict[tuple[str, str], dict[str, Any]]:
     else:
         parts = []
     return {key: template for part in parts for key, template in part.items()}
+
+
+def services_named_in(strategy: Json) -> list[str]:
+    """Those that a strategy of either kind moves."""
+    canary, blue_green = strategy.get("canary") or {}, strategy.get("blueGreen") or {}
+    names = [canary.get(field) for field in ("stableService", "canaryService")]
+    names += [blue_green.get(field) for field in ("activeService", "previewService")]
+    return [name for name in names if name]
 
 
 def version_of(template: Json) -> str:

@@ -6,7 +6,7 @@ Rule of this file: text for people; a story names the seed, so that it can be to
 from dataclasses import dataclass, fields
 
 from tidegate_planner.decide import decide
-from tidegate_planner.simulation.chaos import scenario_of, shorter
+from tidegate_planner.simulation.chaos import shorter
 from tidegate_planner.simulation.invariants import BrokenError
 from tidegate_planner.simulation.process import Decision
 from tidegate_planner.simulation.run import Run
@@ -71,8 +71,7 @@ def story_of(scenario: Scenario, *, decide: Decision = decide) -> str:
     return "\n".join([*head, *lines, f"=> {end}"])
 
 
-def shortest_story(seed: int) -> str:
-    """The story of a seed, cut down if it breaks."""
-    scenario = scenario_of(seed)
+def shortest_story(scenario: Scenario) -> str:
+    """Its story, cut down if it breaks."""
     outcome = outcome_of(scenario)
     return story_of(shrunk(scenario, outcome.broken) if outcome.broken else scenario)

@@ -10,7 +10,7 @@ from tidegate import keys
 from tidegate.durations import rfc3339
 from tidegate.hashing import pod_template_hash, steps_hash
 from tidegate.rollout import spec_of
-from tidegate_planner.seen import ReplicaSet, Seen
+from tidegate_planner.seen import ReplicaSet, Seen, Service
 from tidegate_planner.simulation.scenario import pod_template, templates_named_in
 from tidegate_planner.simulation.scheduler import START
 
@@ -44,8 +44,8 @@ def a_set(version: str, replicas: int, available: int | None = None, *, revision
     return ReplicaSet(**whole)
 
 
-def a_status(new: str, stable: str, step: int | None, steps: Sequence[Any] = (), **fields: Any) -> dict[str, Any]:
-    """What steers, and conditions of an update that made progress just now."""
+def a_status(new: str, stable: str, step: int | None, steps: Sequence[Any] | None = (), **fields: Any) -> dict[str, Any]:
+    """What steers, and conditions of an update that made progress just now. `steps` None: of a strategy without steps."""
     progressing = {
         "type": "Progressing",
         "status": "True",
@@ -57,11 +57,19 @@ def a_status(new: str, stable: str, step: int | None, steps: Sequence[Any] = (),
     status: dict[str, Any] = {
         "currentPodHash": hash_of(new),
         "stableRS": hash_of(stable),
-        "currentStepHash": steps_hash(steps),
+        "currentStepHash": "" if steps is None else steps_hash(steps),
         "conditions": [progressing],
         **fields,
     }
     return status if step is None else {**status, "currentStepIndex": step}
+
+
+def services_on(**versions: str) -> dict[str, Service]:
+    """Service name -> the version it chooses, "" for one that was never adopted."""
+    return {
+        name: Service(name=name, hash=hash_of(version) if version else "", managed_by="app" if version else "")
+        for name, version in versions.items()
+    }
 
 
 def a_view(
@@ -69,17 +77,18 @@ def a_view(
     *sets: ReplicaSet,
     status: Json | None = None,
     canary: Json | None = None,
+    blue_green: Json | None = None,
     spec: Json | None = None,
     **fields: Any,
 ) -> Seen:
-    """Of a Rollout of four replicas that wants `version`. `spec` and `canary` are laid over the manifest."""
+    """Of a Rollout of four replicas that wants `version`: a canary, or `blue_green`. `spec` is laid over the manifest."""
     manifest = {
         "metadata": {"name": "app"},
         "spec": {
             "replicas": 4,
             "selector": {"matchLabels": {"app": "app"}},
             "template": pod_template(version),
-            "strategy": {"canary": {**(canary or {})}},
+            "strategy": {"canary": {**(canary or {})}} if blue_green is None else {"blueGreen": {**blue_green}},
             **(spec or {}),
         },
     }
