@@ -16,6 +16,7 @@ from tidegate.kube.selectors import labels_match
 from tidegate.rollout import BlueGreen, Spec, selector_text, spec_of
 from tidegate_planner.seen import AnalysisRun, ReplicaSet, Seen, Service, Traffic
 from tidegate_planner.templates import CLUSTER, NAMESPACED
+from tidegate_planner.unsupported import unsupported_in
 from tidegate_planner.validation import References, message, problems
 
 Json = Mapping[str, Any]
@@ -136,6 +137,8 @@ class Observer:
         found = problems(manifest, references)
         problem = message(metadata["name"], found[0]) if found else None
         spec = None if found else spec_of(manifest)
+        if spec is not None:
+            problem = unsupported_in(manifest, spec)
         template_hash = "" if spec is None else pod_template_hash(spec.template, collisions)
         reading = _Reading(metadata["generation"], versions, collisions, spec, problem, template_hash)
         self._readings[uid] = reading

@@ -83,12 +83,11 @@ def _service_targets(at: Situation) -> tuple[ServiceTarget, ...]:
 def service_target(at: Situation, service: str, chosen: ReplicaSet | None) -> ServiceTarget | None:
     """A Service is adopted only onto a full ReplicaSet, and switched only onto one that serves (N14); else it stays as it is."""
     seen = at.seen.services.get(service)
-    if not service or seen is None or chosen is None:
+    if not service or seen is None:
         return None
-    serving = chosen.available > 0 if seen.managed_by else 0 < chosen.replicas <= chosen.available
-    if seen.hash == chosen.hash or serving:
-        return ServiceTarget(service=service, hash=chosen.hash)
-    return ServiceTarget(service=service, hash=seen.hash) if seen.hash else None
+    serving = chosen is not None and (chosen.available > 0 if seen.managed_by else 0 < chosen.replicas <= chosen.available)
+    target = chosen.hash if chosen is not None and serving else seen.hash
+    return ServiceTarget(service=service, hash=target) if target else None
 
 
 # --- weights -----------------------------------------------------------------------------------------------------------
