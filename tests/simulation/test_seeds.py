@@ -8,7 +8,7 @@ import pytest
 
 from tidegate_planner.decide import decide
 from tidegate_planner.plan import Plan, ScaleReplicaSet, ShiftTraffic
-from tidegate_planner.seen import Seen
+from tidegate_planner.seen import Seen, Traffic
 from tidegate_planner.simulation.chaos import blue_green_scenario_of, scenario_of
 from tidegate_planner.simulation.scenario import Faults
 from tidegate_planner.simulation.story import outcome_of, shrunk, story_of
@@ -100,6 +100,25 @@ def restless(seen: Seen, now: float) -> Plan:
 )
 def test_a_defect_is_found_within_a_hundred_runs(defect, promises) -> None:
     outcomes = (outcome_of(scenario_of(seed), decide=defect) for seed in range(1, 101))
+    assert any(outcome.broken in promises for outcome in outcomes)
+
+
+def believing_in_the_switch(seen: Seen, now: float) -> Plan:
+    """After the first one, takes the active Service to be where it is to be asked to go."""
+    plan = decide(seen, now)
+    request = next((action.request for action in plan.actions if isinstance(action, ShiftTraffic)), None)
+    if request is None or not seen.services["active"].hash:
+        return plan
+    moved = {each.service: replace(seen.services[each.service], hash=each.hash) for each in request.services}
+    traffic = Traffic(digest=request.digest, state="applied")
+    return decide(replace(seen, services={**seen.services, **moved}, traffic=traffic), now)
+
+
+@pytest.mark.parametrize(
+    ("defect", "promises"), [(forgetting_pauses, {"pause"}), (believing_in_the_switch, {"I4"}), (restless, {"I1"})]
+)
+def test_a_blue_green_defect_is_found_within_a_hundred_runs(defect, promises) -> None:
+    outcomes = (outcome_of(blue_green_scenario_of(seed), decide=defect) for seed in range(1, 101))
     assert any(outcome.broken in promises for outcome in outcomes)
 
 
