@@ -208,7 +208,8 @@ class _Teller:
             if (reason, start) not in before.pauses:
                 yield _normal("RolloutPaused", f"Rollout is paused ({reason})")
         if now.weight is not None and now.weight != before.weight:
-            yield _normal("TrafficWeightUpdated", f"Traffic weight updated from {before.weight or 0} to {now.weight}")
+            former = "" if before.weight is None else f"from {before.weight} "
+            yield _normal("TrafficWeightUpdated", f"Traffic weight updated {former}to {now.weight}")
         yield from self._analysis_records()
         if now.abort and not before.abort:
             message = (_aborted_condition(self._seen.status) or {}).get("message", "")

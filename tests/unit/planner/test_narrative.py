@@ -191,6 +191,8 @@ def test_a_changed_weight_is_told_with_both_numbers() -> None:
     def at(weight: int) -> Seen:
         return updating(1, 1, 3, canary={"weights": {"canary": {"weight": weight}, "stable": {"weight": 100 - weight}}})
 
+    first = reading_from(updating(1, 1, 3)).read(at(0))
+    assert [record.message for record in first.records] == ["Traffic weight updated to 0"]
     reader = reading_from(at(5))
     chapter = reader.read(at(25))
     assert [(record.reason, record.message) for record in chapter.records] == [
