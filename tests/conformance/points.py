@@ -2,11 +2,11 @@
 
     end    the final status, its conditions and weights, the ReplicaSets, each run's phase
     route  what Services and router objects said, one after the other
-    said   the Events, as a set: their number differs, since the peer's client drops those beyond 25 per object
+    said   each Event that is there at all: how many differs, since the peer's client drops those beyond 25 per object
     path   the steps, phases, weights and sizes on the way
 
 Both sides leave out the leading zero of sizes and steps: the peer creates a ReplicaSet empty and scales it then, and writes its
-first status in two parts; we do both in one.
+first status in two parts; we do both in one. Annotations of our own on objects of others are not compared.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,9 +27,13 @@ SIZES = frozenset({"ScalingReplicaSet"})  # its numbers are the path's, and depe
 def points_of(recording: Json) -> Points:
     found = {**_end(recording["final"]), **_path(recording["sequence"]), **_route(recording["sequence"])}
     told = [event for event in recording["events"] if event[2] not in INTERNAL]
-    found["said/reasons"] = _set(event[:3] for event in told)
-    found["said/messages"] = _set(event for event in told if event[2] not in SIZES)
-    return found
+    return found | {f"said/{text}": True for event in told for text in _said(*event)}
+
+
+def _said(about: str, kind: str, reason: str, message: str) -> list[str]:
+    """An Event as up to two points, so that one that is missing can be named."""
+    headline = f"{about} {kind} {reason}"
+    return [headline] if reason in SIZES else [headline, f"{headline}: {message}"]
 
 
 def _end(final: Json) -> Points:
@@ -67,7 +71,7 @@ def _path(sequence: Json) -> Points:
 
 ROUTED: Mapping[str, Callable[[Any], Any]] = {
     "Service": lambda state: _of(state, "selector"),
-    "Ingress": lambda state: dict(_of(state, "annotations") or {}) if isinstance(state, Mapping) else state,
+    "Ingress": lambda state: _without_ours(_of(state, "annotations") or {}),
     **{kind: lambda state: _of(state, "spec") for kind in ("VirtualService", "DestinationRule", "TrafficSplit", "TraefikService")},
 }
 
@@ -79,29 +83,20 @@ def _route(sequence: Json) -> Points:
 
 
 def agreed(recordings: list[Points]) -> Points:
-    """The points on which several recordings of one scenario agree: what differs from run to run promises nothing.
-
-    Of what was said, all that was said each time.
-    """
+    """The points on which several recordings of one scenario agree: what differs from run to run promises nothing."""
     first, *others = recordings
-    points: Points = {}
-    for name, value in first.items():
-        if name.startswith("said/"):
-            points[name] = [event for event in value if all(event in each[name] for each in others)]
-        elif all(name in each and each[name] == value for each in others):
-            points[name] = value
-    return points
+    return {name: value for name, value in first.items() if all(name in each and each[name] == value for each in others)}
 
 
 def differing(golden: Points, ours: Points) -> list[str]:
     """Names of the points that differ. What we say beyond the peer is no difference."""
-    return [name for name, value in golden.items() if not _same(name, value, ours.get(name))]
+    return [name for name, value in golden.items() if ours.get(name) != value]
 
 
-def _same(name: str, golden: Any, ours: Any) -> bool:
-    if name.startswith("said/"):
-        return all(each in (ours or ()) for each in golden)
-    return bool(golden == ours)
+def _without_ours(annotations: Any) -> Any:
+    if not isinstance(annotations, Mapping):
+        return annotations
+    return {key: value for key, value in annotations.items() if not key.startswith("tidegate.dev/")}
 
 
 def _of(state: Any, field: str) -> Any:

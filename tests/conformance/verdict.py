@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 import yaml
 from points import Points, differing
@@ -62,7 +61,9 @@ class Verdict:
         if verbose:
             named += [("known", each) for each in self.known] + [("other way", each) for each in self.other_ways]
         for label, name in named:
-            shown += [f"        {label}: {name}", *(f"          {line}" for line in _contrast(name, golden[name], ours.get(name)))]
+            shown.append(f"        {label}: {name}")
+            if not name.startswith("said/"):
+                shown += [f"          peer {golden[name]}", f"          ours {ours.get(name)}"]
         return shown
 
 
@@ -74,9 +75,3 @@ def judged(scenario: str, golden: Points, ours: Points, differences: list[Differ
     rest = [name for name in different if name not in known]
     ways = [name for name in rest if name.startswith("path/")]
     return Verdict(scenario, agreeing, [name for name in rest if name not in ways], known, ways, notes)
-
-
-def _contrast(name: str, golden: Any, ours: Any) -> list[str]:
-    if name.startswith("said/"):
-        return [f"missing {each}" for each in golden if each not in (ours or ())]
-    return [f"peer {golden}", f"ours {ours}"]

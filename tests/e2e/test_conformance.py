@@ -31,11 +31,11 @@ def test_basic_canaries_and_refused_specs_end_and_say_what_the_peer_did(control_
 def test_an_agreement_that_is_lost_is_named_and_fails(control_plane: ControlPlane, suite: Suite, tmp_path: Path) -> None:
     golden = json.loads((PLAYER / "golden.json").read_text())
     golden["invalid-weight-over"]["end/phase"] = "Healthy"
-    golden["invalid-weight-over"]["said/reasons"] = [["Rollout", "Normal", "NobodySaysThis"]]
+    golden["invalid-weight-over"]["said/Rollout Normal NobodySaysThis"] = True
     other = tmp_path / "golden.json"
     other.write_text(json.dumps(golden))
     played = conformance(control_plane, "--golden", str(other), "invalid-weight-over")
     assert played.returncode == 1, f"{played.stdout}\n{played.stderr}"
     assert "LOST invalid-weight-over" in played.stdout
     assert "lost: end/phase" in played.stdout
-    assert "NobodySaysThis" in played.stdout
+    assert "lost: said/Rollout Normal NobodySaysThis" in played.stdout
