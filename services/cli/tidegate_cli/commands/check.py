@@ -1,5 +1,6 @@
 """`crds`, `lint`, `plan`, `eval`: without a cluster, without a bus."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,10 @@ from tidegate_cli.commands.watch import AsOutput, seconds
 from tidegate_cli.terminal import Output
 
 PANEL = "Check"
+
+
+class Crashing(StrEnum):
+    CANARY = "canary"
 
 
 def register(app: typer.Typer) -> None:
@@ -57,7 +62,7 @@ def plan(
     pods_ready_after: Annotated[float, _duration("How long a new pod takes; default 5s.")] = 5.0,
     analysis_takes: Annotated[float, _duration("How long an analysis step takes; default 30s.")] = 30.0,
     person_resumes_after: Annotated[float, _duration("How long a pause without an end lasts; default 1m.")] = 60.0,
-    crash_canary: Annotated[bool, typer.Option("--crash-canary", help="What if the new pods never get ready?")] = False,
+    crash: Annotated[Crashing | None, typer.Option(show_default=False, help="What if these pods never get ready?")] = None,
     fail_analysis: Annotated[int | None, _step("What if the analysis of this step fails? Steps count from 0.")] = None,
     abort_at: Annotated[int | None, _step("What if a person aborts at this step?")] = None,
     output: AsOutput = None,
@@ -73,7 +78,7 @@ def plan(
         pods_ready_after=pods_ready_after,
         analysis_takes=analysis_takes,
         person_resumes_after=person_resumes_after,
-        crash_canary=crash_canary,
+        crash_canary=crash is Crashing.CANARY,
         fail_analysis=fail_analysis,
         abort_at=abort_at,
     )
