@@ -126,6 +126,8 @@ async def write_each(
         done.append(written)
     if len(problems) == 1:
         raise problems[0]
+    if any(isinstance(problem, Stale) for problem in problems):
+        raise Stale("; ".join(str(problem) for problem in problems))  # of a superseded request nothing else is worth another try
     if problems:
         lasting = all(isinstance(problem, Refused) and problem.lasting for problem in problems)
         records = tuple(record for problem in problems if isinstance(problem, Refused) for record in problem.records)

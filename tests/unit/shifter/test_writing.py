@@ -118,6 +118,16 @@ async def test_each_write_is_told_at_once_with_its_place(kube):
     assert told == [(1, True), (2, False)]
 
 
+async def test_a_request_that_is_stale_anywhere_is_stale(kube):
+    await kube.create(CONFIG_MAP, a_map("other", size="1"))
+    other = Target(CONFIG_MAP, "shop", "other")
+    await write_each(kube, [(MAP, size("2")), (other, size("2"))], owner=APP, fence=9)
+    lost = lambda _found: (_ for _ in ()).throw(Refused("lost does not exist"))  # noqa: E731
+    wishes = [(MAP, size("3")), (Target(CONFIG_MAP, "shop", "lost"), lost), (other, size("3"))]
+    with pytest.raises(Stale, match=r"shop/web was last changed.*lost does not exist.*shop/other was last changed"):
+        await write_each(kube, wishes, owner=APP, fence=7)
+
+
 async def test_several_problems_are_told_together(kube):
     def refuse(call):
         if call.verb == "merge_patch":

@@ -4,11 +4,14 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from tidegate_shifter.router import TrafficRouter
-from tidegate_shifter.routers import alb, gateway_api, istio, memory, nginx, smi, traefik
+from tidegate_shifter.routers import alb, ambassador, apisix, app_mesh, gateway_api, istio, memory, nginx, smi, traefik
 from tidegate_shifter.writing import Api
 
 ROUTERS: Final[Mapping[str, Callable[[Api], TrafficRouter]]] = {
     alb.NAME: alb.Alb,
+    ambassador.NAME: ambassador.Ambassador,
+    apisix.NAME: apisix.Apisix,
+    app_mesh.NAME: app_mesh.AppMesh,
     gateway_api.NAME: gateway_api.GatewayApi,
     istio.NAME: istio.Istio,
     memory.NAME: memory.MemoryRouter,
