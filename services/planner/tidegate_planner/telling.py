@@ -16,9 +16,10 @@ import structlog
 from tidegate import keys
 from tidegate.errors import GiveUp, Retry
 from tidegate.messages import EventsRecorded, Message, Record
-from tidegate_planner.narrative import Outcome, Told, narrate, told_from_json
+from tidegate_planner.narrative import Outcome, narrate
 from tidegate_planner.observe import Key
 from tidegate_planner.seen import Seen
+from tidegate_planner.told import Told, told_from_json
 
 LINGER = 0.05  # seconds in which the news of one rollout are gathered into one message: a third of the messages of a fast one
 RETRY_AFTER = 1.0

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from tidegate import keys
-from tidegate_planner.narrative import Chapter, Told, narrate, told_from_json
+from tidegate_planner.narrative import Chapter, narrate
 from tidegate_planner.seen import AnalysisRun, ReplicaSet, Seen
 from tidegate_planner.simulation.views import a_set, a_status, a_view, hash_of
+from tidegate_planner.told import Told, told_from_json
 
 STEPS = [{"setWeight": 25}, {"pause": {}}, {"setWeight": 50}, {"pause": {"duration": "2s"}}]
 CANARY = {"steps": STEPS}

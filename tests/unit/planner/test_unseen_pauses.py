@@ -7,8 +7,9 @@ import pytest
 
 from tidegate.rollout import spec_of
 from tidegate.testing import a_rollout
-from tidegate_planner.narrative import Told, narrate
+from tidegate_planner.narrative import narrate
 from tidegate_planner.seen import ReplicaSet, Seen
+from tidegate_planner.told import Told
 
 STEPS = ({"setWeight": 20}, {"pause": {}}, {"setWeight": 40}, {"pause": {"duration": "1s"}})
 PAUSE = {"reason": "CanaryPauseStep", "startTime": "2030-01-01T00:00:07Z"}
