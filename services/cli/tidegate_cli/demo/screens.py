@@ -12,7 +12,6 @@ from tidegate_cli import terminal
 from tidegate_cli.demo.progress import marked_steps, progress_line
 from tidegate_cli.info import RolloutInfo
 
-NO_BREAK = "\u00a0"
 QUESTION = "\nThe canary is waiting for a person. Promote or abort it? [p/a] "
 
 
@@ -63,6 +62,7 @@ class Picture:
         terminal.say(text)
 
     def show(self, info: RolloutInfo) -> None:
+        from rich.columns import Columns
         from rich.console import Group
         from rich.text import Text
 
@@ -71,8 +71,8 @@ class Picture:
         if self._live is None:
             self._live = self._draw(console=self._console, auto_refresh=False, vertical_overflow="crop")
             self._live.start()
-        marked = (Text(f"{icon} {words}".replace(" ", NO_BREAK), style=STYLES[icon]) for icon, words in marked_steps(info))
-        steps = Text("   ").join(marked)
+        marked = (Text(f"{icon} {words}", style=STYLES[icon], no_wrap=True) for icon, words in marked_steps(info))
+        steps = Columns(marked, padding=(0, 3))
         head = Text.assemble(
             status(info.status, info.icon), f"   step {info.step}   weight {info.actual_weight} %   {info.message}"
         )
