@@ -2,9 +2,10 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 import math
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,9 +14,9 @@ from urllib.parse import parse_qs
 import orjson
 import pytest
 
-from tidegate.config import Settings
+from tidegate.config import DatadogLogin, Settings
 from tidegate.kube.errors import Forbidden
-from tidegate.kube.kinds import JOB, POD
+from tidegate.kube.kinds import JOB, POD, SECRET
 from tidegate.kube.memory import MemoryKube
 from tidegate_analyzer.outbound import MOST_BYTES, CallFailed, Outbound, is_metadata
 from tidegate_analyzer.provider import (
@@ -33,10 +34,13 @@ from tidegate_analyzer.provider import (
 from tidegate_analyzer.providers import PROVIDERS, built
 from tidegate_analyzer.providers.job import next_poll
 from tidegate_analyzer.providers.memory import Memory
+from tidegate_analyzer.providers.new_relic import NewRelic
+from tidegate_analyzer.providers.wavefront import Wavefront
 from tidegate_analyzer.testing import Asked, Endpoint, Reply
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, 250_000, UTC)
 UID = "5d0d0c2e-0000-4000-8000-000000000001"
+AWS_KEYS = {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "s3cret", "AWS_SESSION_TOKEN": "t0ken"}
 
 
 def context(number: int = 1, metric: str = "rate", now: datetime = NOW) -> Context:
@@ -155,15 +159,136 @@ class JobSide(Side):
         self.kube.before = refuse
 
 
-@pytest.fixture(params=["memory", "web", "prometheus", "job"])
+class GraphiteSide(HttpSide):
+    path, good = "/render", b'[{"target":"a","datapoints":[[0.5,1]]}]'
+
+    def __init__(self, endpoint: Endpoint, tools: Tools) -> None:
+        super().__init__(endpoint)
+        self.provider = PROVIDERS["graphite"](tools)
+        self.config = {"address": endpoint.url(""), "query": "target=a"}
+
+
+class InfluxdbSide(HttpSide):
+    path = "/api/v2/query"
+    good = b"#datatype,string,long,double\n#group,false,false,false\n#default,_result,,\n,result,table,_value\n,,0,0.5\n"
+
+    def __init__(self, endpoint: Endpoint, kube: MemoryKube, tools: Tools) -> None:
+        super().__init__(endpoint)
+        put_secret(kube, "influxdb", address=endpoint.url(""), authToken="t0ken", org="shop")
+        self.provider = PROVIDERS["influxdb"](tools)
+        self.config = {"query": "q"}
+
+
+class DatadogSide(HttpSide):
+    path, good = "/api/v1/query", b'{"series":[{"pointlist":[[1,0.5]]}]}'
+
+    def __init__(self, endpoint: Endpoint, kube: MemoryKube, tools: Tools) -> None:
+        super().__init__(endpoint)
+        put_secret(kube, "datadog", **{"address": endpoint.url(""), "api-key": "4pi", "app-key": "4pp"})
+        self.provider = PROVIDERS["datadog"](tools)
+        self.config = {"query": "avg:cpu{*}"}
+
+
+class DatadogTableSide(DatadogSide):
+    path = "/api/v2/query/scalar"
+    good = b'{"data":{"attributes":{"columns":[{"name":"query","type":"number","values":[0.5]}]}}}'
+
+    def __init__(self, endpoint: Endpoint, kube: MemoryKube, tools: Tools) -> None:
+        super().__init__(endpoint, kube, tools)
+        self.config = {"apiVersion": "v2", "query": "avg:cpu{*}"}
+
+
+class WavefrontSide(HttpSide):
+    path, good = "/api/v2/chart/api", b'{"timeseries":[{"data":[[1,0.5]]}]}'
+
+    def __init__(self, endpoint: Endpoint, kube: MemoryKube, tools: Tools) -> None:
+        super().__init__(endpoint)
+        address = endpoint.url("").removeprefix("http://")
+        put_secret(kube, "wavefront-api-tokens", **{address: "t0ken"})
+        self.provider = Wavefront(tools, scheme="http")
+        self.config = {"address": address, "query": "ts(a)"}
+
+
+class NewRelicSide(HttpSide):
+    path, good = "/graphql", b'{"data":{"actor":{"account":{"nrql":{"results":[{"rate":0.5}]}}}}}'
+
+    def __init__(self, endpoint: Endpoint, kube: MemoryKube, tools: Tools) -> None:
+        super().__init__(endpoint)
+        login = {"personal-api-key": "k3y", "account-id": "42", "base-url-nerdgraph": endpoint.url("/graphql")}
+        put_secret(kube, "newrelic", **login)
+        self.pauses: list[float] = []
+        self.provider = NewRelic(tools, sleep=self.pause)
+        self.config = {"query": "SELECT 1"}
+
+    async def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+
+class SkywalkingSide(HttpSide):
+    path, good = "/graphql", b'{"data":{"rate":0.5}}'
+
+    def __init__(self, endpoint: Endpoint, tools: Tools) -> None:
+        super().__init__(endpoint)
+        self.provider = PROVIDERS["skywalking"](tools)
+        self.config = {"address": endpoint.url(""), "query": "query { rate }", "interval": "5m"}
+
+
+class CloudWatchSide(HttpSide):
+    path, good = "/", b'{"MetricDataResults":[{"Id":"rate","Values":[0.5]}]}'
+
+    def __init__(self, endpoint: Endpoint, tools: Tools) -> None:
+        super().__init__(endpoint)
+        environ = {**AWS_KEYS, "AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL_CLOUDWATCH": endpoint.url("")}
+        self.provider = PROVIDERS["cloudWatch"](replace(tools, settings=Settings(aws=environ)))
+        self.config = {"metricDataQueries": [{"id": "rate", "expression": "1/2"}]}
+
+
+class KayentaSide(HttpSide):
+    path, good = "/canary/c1", b'{"canaryExecutionId":"e1"}'
+
+    def __init__(self, endpoint: Endpoint, tools: Tools) -> None:
+        super().__init__(endpoint)
+        endpoint.answer("/canaryConfig", Reply(body=b'[{"id":"c1","name":"latency"}]'))
+        self.provider = PROVIDERS["kayenta"](tools)
+        self.config = {
+            "address": endpoint.url(""), "application": "shop", "canaryConfigName": "latency", "scopes": [],
+            "threshold": {"pass": 90, "marginal": 75},
+        }  # fmt: skip
+
+
+def put_secret(kube: MemoryKube, name: str, namespace: str = "tidegate-system", **texts: str) -> None:
+    """With a line break at the end, as `kubectl create secret --from-file` leaves it."""
+    data = {key: base64.b64encode(f"{text}\n".encode()).decode() for key, text in texts.items()}
+    kube.put(SECRET, {"metadata": {"namespace": namespace, "name": name}, "data": data})
+
+
+OVER_HTTP: dict[str, Callable[[Endpoint, MemoryKube, Tools], HttpSide]] = {
+    "cloudWatch": lambda endpoint, _kube, tools: CloudWatchSide(endpoint, tools),
+    "datadog": DatadogSide,
+    "datadog v2": DatadogTableSide,
+    "graphite": lambda endpoint, _kube, tools: GraphiteSide(endpoint, tools),
+    "influxdb": InfluxdbSide,
+    "kayenta": lambda endpoint, _kube, tools: KayentaSide(endpoint, tools),
+    "newRelic": NewRelicSide,
+    "prometheus": lambda endpoint, _kube, tools: PrometheusSide(endpoint, tools),
+    "skywalking": lambda endpoint, _kube, tools: SkywalkingSide(endpoint, tools),
+    "wavefront": WavefrontSide,
+    "web": lambda endpoint, _kube, tools: WebSide(endpoint, tools),
+}
+
+
+@pytest.fixture(params=["memory", "job", *OVER_HTTP])
 def side(request: pytest.FixtureRequest, endpoint: Endpoint, kube: MemoryKube, tools: Tools) -> Side:
-    sides = {
-        "memory": MemorySide,
-        "web": lambda: WebSide(endpoint, tools),
-        "prometheus": lambda: PrometheusSide(endpoint, tools),
-        "job": lambda: JobSide(kube, tools),
-    }
-    return sides[request.param]()
+    if request.param == "memory":
+        return MemorySide()
+    if request.param == "job":
+        return JobSide(kube, tools)
+    return OVER_HTTP[request.param](endpoint, kube, tools)
+
+
+@pytest.fixture(params=list(OVER_HTTP))
+def http_side(request: pytest.FixtureRequest, endpoint: Endpoint, kube: MemoryKube, tools: Tools) -> HttpSide:
+    return OVER_HTTP[request.param](endpoint, kube, tools)
 
 
 async def test_it_answers_with_a_value_or_with_work_that_goes_on(side):
@@ -210,7 +335,63 @@ async def test_it_can_be_cancelled_at_once(side):
 
 
 def test_the_registry_builds_every_provider_it_names(tools):
-    assert set(built(tools)) == set(PROVIDERS) == {"job", "prometheus", "web"}
+    over_http = {name.partition(" ")[0] for name in OVER_HTTP}
+    assert set(built(tools)) == set(PROVIDERS) == {"job", *over_http}
+
+
+# --- the contract of those that call out --------------------------------------------------------------------------------
+
+
+REFUSALS = [
+    (status, body) for status in (401, 403, 429, 500, 502, 503) for body in (b"", b"<html>go away</html>", b'{"message":"no"}')
+]
+REASONS = ("Invalid Response", "error response", "exceeded rate limit", "temporarily unavailable")
+GARBAGE = [
+    b"",
+    b"\xff\xfe\x00",
+    b"<html>",
+    b"null",
+    b"[]",
+    b"{}",
+    b'"text"',
+    b"[[[",
+    b"[null]",
+    b'{"data":7,"status":true}',
+    b"[" * 9999,
+]
+
+
+async def test_a_refusal_is_no_value_and_its_status_or_reason_is_told(http_side):
+    for status, body in REFUSALS:
+        http_side.endpoint.answer(http_side.path, Reply(status, body))
+        with pytest.raises(NotMeasured) as told:
+            await http_side.provider.measure(http_side.config, context())
+        assert any(words in str(told.value) for words in (str(status), *REASONS)), (status, body)
+
+
+async def test_garbage_is_a_value_or_no_value_and_never_a_defect(http_side):
+    for body in GARBAGE:
+        http_side.endpoint.answer(http_side.path, Reply(body=body))
+        with contextlib.suppress(NotMeasured, CallFailed):
+            outcome = await http_side.provider.measure(http_side.config, context())
+            assert isinstance(outcome, Measured), body
+            assert isinstance(outcome.value, str), body
+
+
+async def test_an_endless_answer_is_not_read_to_its_end(http_side):
+    http_side.endpoint.answer(http_side.path, Reply(body=b" " * (MOST_BYTES + 1)))
+    with pytest.raises(CallFailed, match="the answer is larger than"):
+        await http_side.provider.measure(http_side.config, context())
+
+
+async def test_credentials_that_a_server_repeats_are_not_told(http_side):
+    credentials = ("4pi", "4pp", "t0ken", "k3y", "s3cret")
+    for body in (" ".join(credentials), json.dumps({"message": " ".join(credentials), "__type": "SignatureDoesNotMatch"})):
+        http_side.endpoint.answer(http_side.path, Reply(400, body.encode()))
+        with pytest.raises(NotMeasured) as told:
+            await http_side.provider.measure(http_side.config, context())
+        sent = " ".join(http_side.endpoint.asked[-1].headers.values())
+        assert not [each for each in credentials if each in sent and each in str(told.value)]
 
 
 # --- web ----------------------------------------------------------------------------------------------------------------
@@ -510,7 +691,6 @@ async def test_prometheus_takes_the_services_address_where_a_metric_names_none(t
     assert (await provider.measure({"query": "up"}, context())).result == 1.0
 
 
-AWS_KEYS = {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "s3cret", "AWS_SESSION_TOKEN": "t0ken"}
 WORKSPACE = "/aps-workspaces/ws-1/api/v1/query"
 
 
@@ -592,6 +772,130 @@ async def test_prometheus_says_what_is_wrong_with_an_answer(prometheus, endpoint
     with pytest.raises(NotMeasured) as told:
         await asked_prometheus(prometheus, endpoint, reply)
     assert str(told.value) == message
+
+
+# --- credentials --------------------------------------------------------------------------------------------------------
+
+NEEDED = {"datadog": "datadog", "influxdb": "influxdb", "newRelic": "newrelic", "wavefront": "wavefront-api-tokens"}
+QUERY = {"query": "q", "address": "a.test"}
+
+
+@pytest.mark.parametrize("name", ["influxdb", "newRelic", "wavefront"])
+async def test_a_missing_secret_is_named(tools, name):
+    with pytest.raises(NotMeasured) as told:
+        await PROVIDERS[name](tools).measure(QUERY, context())
+    assert str(told.value) == f'secrets "{NEEDED[name]}" not found'
+
+
+@pytest.mark.parametrize("name", NEEDED)
+async def test_a_secret_that_may_not_be_read_is_said(tools, kube, name):
+    def refuse(_call: Any) -> None:
+        raise Forbidden("secrets is forbidden", status=403)
+
+    kube.before = refuse
+    with pytest.raises(NotMeasured, match=r"^secrets is forbidden$"):
+        await PROVIDERS[name](tools).measure(QUERY, context())
+
+
+@pytest.mark.parametrize(("name", "keys"), [("influxdb", ("address", "authToken", "org")), ("newRelic", ("personal-api-key",))])
+async def test_another_profile_is_another_secret_of_the_services_namespace(tools, kube, name, keys):
+    put_secret(kube, "mine", "shop", **dict.fromkeys(keys, "x"))
+    with pytest.raises(NotMeasured, match=r'^secrets "mine" not found$'):
+        await PROVIDERS[name](tools).measure({**QUERY, "profile": "mine"}, context())
+
+
+async def asked_datadog(tools: Tools, endpoint: Endpoint, own: DatadogLogin | None = None, **reference: Any) -> tuple[str, str]:
+    """The keys that arrived."""
+    endpoint.answer("/api/v1/query", Reply(body=DatadogSide.good))
+    provider = PROVIDERS["datadog"](replace(tools, settings=Settings(datadog=own)))
+    await provider.measure({"query": "q", **({"secretRef": reference} if reference else {})}, context())
+    sent = {name.lower(): value for name, value in endpoint.asked[-1].headers.items()}
+    return sent["dd-api-key"], sent["dd-application-key"]
+
+
+async def test_datadog_takes_the_secret_a_metric_names_else_the_environment_else_the_common_one(tools, kube, endpoint):
+    for name, namespace, keys in (
+        ("datadog", "tidegate-system", "common"), ("mine", "tidegate-system", "mine"), ("mine", "shop", "shops"),
+    ):  # fmt: skip
+        put_secret(kube, name, namespace, **{"address": endpoint.url(""), "api-key": keys, "app-key": keys})
+    own = DatadogLogin(address=endpoint.url(""), api_key="env", app_key="env")
+    assert await asked_datadog(tools, endpoint) == ("common", "common")
+    assert await asked_datadog(tools, endpoint, own) == ("env", "env")
+    assert await asked_datadog(tools, endpoint, own, name="mine") == ("mine", "mine")
+    assert await asked_datadog(tools, endpoint, own, name="mine", namespaced=True) == ("shops", "shops")
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ({"namespaced": True}, "secret name is required for namespaced credentials"),
+        ({"name": "absent"}, "failed to find the credentials for datadog metrics provider"),
+        ({"name": "half"}, "failed to find the credentials for datadog metrics provider"),
+        ({}, "failed to find the credentials for datadog metrics provider"),
+    ],
+)
+async def test_datadog_says_that_it_has_no_credentials_in_the_peers_words(tools, kube, endpoint, reference, message):
+    put_secret(kube, "half", **{"api-key": "a"})
+    with pytest.raises(NotMeasured) as told:
+        await asked_datadog(tools, endpoint, None, **reference)
+    assert str(told.value) == message
+
+
+# --- New Relic ----------------------------------------------------------------------------------------------------------
+
+
+async def test_new_relic_asks_again_when_it_is_busy_and_gives_up_in_the_end(endpoint, kube, tools):
+    side = NewRelicSide(endpoint, kube, tools)
+    endpoint.answer(side.path, Reply(429), Reply(503), Reply(body=side.good))
+    assert (await side.provider.measure(side.config, context())).result == {"rate": 0.5}
+    assert side.pauses == [1.0, 2.0]
+    endpoint.answer(side.path, Reply(429, b"busy"))
+    with pytest.raises(NotMeasured, match=r"^429 response returned: busy$"):
+        await side.provider.measure(side.config, context())
+    assert len(endpoint.asked) == 3 + 4
+
+
+async def test_new_relic_does_not_ask_again_with_a_key_that_was_refused(endpoint, kube, tools):
+    side = NewRelicSide(endpoint, kube, tools)
+    endpoint.answer(side.path, Reply(401))
+    with pytest.raises(NotMeasured, match=r"^401 response returned: $"):
+        await side.provider.measure(side.config, context())
+    assert (len(endpoint.asked), side.pauses) == (1, [])
+
+
+# --- CloudWatch ---------------------------------------------------------------------------------------------------------
+
+
+async def test_cloud_watch_is_asked_with_a_signature(endpoint, tools):
+    side = CloudWatchSide(endpoint, tools)
+    side.works()
+    await side.provider.measure(side.config, context())
+    sent = endpoint.asked[0]
+    assert sent.headers["X-Amz-Target"] == "GraniteServiceVersion20100801.GetMetricData"
+    assert sent.headers["Authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKID/20261120/eu-west-1/monitoring/aws4_request, ")
+    assert orjson.loads(sent.body)["MetricDataQueries"] == [{"Id": "rate", "Expression": "1/2"}]
+
+
+# --- Kayenta ------------------------------------------------------------------------------------------------------------
+
+
+async def test_kayenta_is_asked_every_15_seconds_until_there_is_a_score(endpoint, tools):
+    side = KayentaSide(endpoint, tools)
+    side.works()
+    started = await side.provider.measure(side.config, context())
+    assert started == Unfinished(resume_at=NOW + timedelta(seconds=15), metadata={"canaryExecutionId": "e1"})
+    score = b'{"complete":true,"result":{"judgeResult":{"score":{"score":80.5}}}}'
+    endpoint.answer("/canary/e1", Reply(body=b'{"complete":false}'), Reply(body=score))
+    assert isinstance(side.provider, Resumable)
+    assert await side.provider.resume(side.config, context(), started.metadata) == started
+    decided = await side.provider.resume(side.config, context(), started.metadata)
+    assert decided == Decided(phase="Inconclusive", value="80", metadata=started.metadata)
+
+
+async def test_kayenta_is_no_longer_waited_for_when_its_run_is_terminated(endpoint, tools):
+    side = KayentaSide(endpoint, tools)
+    ended = await side.provider.terminate(side.config, context(), {"canaryExecutionId": "e1"})
+    assert (ended.phase, ended.message, endpoint.asked) == ("Inconclusive", "Metric Terminated", [])
 
 
 # --- job ----------------------------------------------------------------------------------------------------------------

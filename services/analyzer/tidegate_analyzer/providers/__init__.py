@@ -4,11 +4,31 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from tidegate_analyzer.provider import Provider, Providers, Tools
-from tidegate_analyzer.providers import job, prometheus, web
+from tidegate_analyzer.providers import (
+    cloud_watch,
+    datadog,
+    graphite,
+    influxdb,
+    job,
+    kayenta,
+    new_relic,
+    prometheus,
+    skywalking,
+    wavefront,
+    web,
+)
 
 PROVIDERS: Final[Mapping[str, Callable[[Tools], Provider]]] = {
+    cloud_watch.NAME: cloud_watch.CloudWatch,
+    datadog.NAME: datadog.Datadog,
+    graphite.NAME: graphite.Graphite,
+    influxdb.NAME: influxdb.Influxdb,
     job.NAME: job.Job,
+    kayenta.NAME: kayenta.Kayenta,
+    new_relic.NAME: new_relic.NewRelic,
     prometheus.NAME: prometheus.Prometheus,
+    skywalking.NAME: skywalking.Skywalking,
+    wavefront.NAME: wavefront.Wavefront,
     web.NAME: web.Web,
 }
 
