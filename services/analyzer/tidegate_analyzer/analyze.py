@@ -1,7 +1,8 @@
 """Runs a template's metrics here and now, without a cluster: what `tidegate analyze FILE` does.
 
 The same worker as the service's, on an API server in memory, so that what is seen here is what a rollout would see. Two things need
-a cluster and are refused by name: Jobs, and Secrets (whose values are given as arguments instead).
+a cluster and are refused by name: Jobs, and Secrets. The values of those that arguments need are given as arguments instead; a
+provider's own are found in the settings, as far as it looks there.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from tidegate.arguments import overridden
+from tidegate.config import Settings
 from tidegate.errors import TidegateError
 from tidegate.kube.cache import Cache
 from tidegate.kube.kinds import ANALYSIS_RUN, ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE
@@ -42,14 +44,16 @@ async def analyze(
     *,
     clock: Callable[[], datetime],
     limit: float | None = None,
+    settings: Settings | None = None,
 ) -> Json:
     """The status that a run of this template ends with; each measurement is reported when it is taken.
 
     After `limit` seconds the run is ended, as a rollout ends its background analysis: metrics without a count go on for ever.
     """
     spec = run_spec(manifest, args)
-    async with Outbound() as outbound:
-        tools = Tools(outbound=outbound, kube=MemoryKube(clock=clock), clock=clock)
+    settings = settings or Settings()
+    async with Outbound(allow=settings.outbound_allow) as outbound, Outbound(allow_metadata=True) as own:
+        tools = Tools(outbound=outbound, kube=MemoryKube(clock=clock), clock=clock, settings=settings, own_outbound=own)
         providers = {name: make(tools) for name, make in PROVIDERS.items() if name != job.NAME}
         return await measured(spec, report, providers=providers, clock=clock, limit=limit)
 

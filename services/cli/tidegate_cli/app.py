@@ -14,7 +14,7 @@ import typer
 
 from tidegate.errors import TidegateError
 from tidegate_cli import terminal
-from tidegate_cli.commands import check, run, send, steer, watch
+from tidegate_cli.commands import analyze, check, run, send, steer, watch
 from tidegate_cli.connection import Context, InstanceId, Kubeconfig, Namespace, merged
 
 GO_SWITCHES = {"--watch", "-w", "--full", "--all-namespaces", "-A"}
@@ -31,7 +31,7 @@ def build(*, rich: bool) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(tidegate)
-    for group in (watch, steer, send, check, run):
+    for group in (watch, steer, send, check, analyze, run):
         group.register(app)
     return app
 

@@ -28,7 +28,8 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 COMMANDS = (
-    "get list status promote abort retry pause restart undo set terminate request events crds lint plan eval demo up down services"
+    "get list status promote abort retry pause restart undo set terminate request events "
+    "crds lint plan eval analyze demo up down services"
 )
 
 
