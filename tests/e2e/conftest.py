@@ -57,11 +57,14 @@ def webhook() -> Iterator[Endpoint]:
         yield endpoint
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def suite(
     control_plane: ControlPlane, nats: LocalNats, users: BusUsers, webhook: Endpoint, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Suite]:
-    """The four services. None of them may have ended when the session does."""
+    """The four services, for one file: they serve every namespace, so any that outlived it would join in the tests of others.
+
+    None of them may have ended by itself.
+    """
     settings = {
         "NATS_URL": nats.url,
         "TIDEGATE_WEBHOOK_URL": f"{webhook.url}/hook",

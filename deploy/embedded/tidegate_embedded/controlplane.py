@@ -29,6 +29,7 @@ POLL_SECONDS = 0.05
 
 # Below the ephemeral range (32768 and up on Linux), so that no outgoing connection can take the port of an API server that was
 # killed and is to come back.
+START_ATTEMPTS = 3  # a port that was free when it was chosen may be another's a moment later
 PORTS = range(20000, 32000)
 
 TOKEN_LIFETIME_SECONDS = 24 * 3600
@@ -127,12 +128,19 @@ class ControlPlane:
         if self._layout is not None:
             raise ControlPlaneError("the control plane is up already")
         binary = build.binary(report=self._report)
-        try:
-            self._prepare(binary)
-            self._start(binary)
-        except BaseException:
-            self.down()
-            raise
+        for attempts_left in reversed(range(START_ATTEMPTS)):
+            try:
+                self._prepare(binary)
+                self._start(binary)
+            except ControlPlaneError as error:
+                self.down()
+                if "address already in use" not in str(error) or not attempts_left:
+                    raise
+            except BaseException:
+                self.down()
+                raise
+            else:
+                break
         return self
 
     def down(self) -> None:

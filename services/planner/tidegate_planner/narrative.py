@@ -176,7 +176,7 @@ class _Teller:
         for index, step in self._completed_steps():
             if self._paused_unseen(index, step):
                 yield self._outcome("paused", f"{attempt}.{index}:{CANARY_PAUSE}", step=index)
-                yield self._outcome("resumed", f"{attempt}.{index}:{CANARY_PAUSE}")
+                yield self._outcome("resumed", f"{attempt}.{index}:{CANARY_PAUSE}", step=index)
             yield self._outcome("step-completed", f"{attempt}.{index}", step=index)
 
     def _paused_unseen(self, index: int, step: Step) -> bool:
@@ -203,7 +203,8 @@ class _Teller:
     def _completed_steps(self) -> Iterator[tuple[int, Step]]:
         """Steps that were carried out, not jumped over: a first deployment, a return to stable and a full promotion jump."""
         before, now, steps = self._before, self._now, self._steps()
-        walked = before.hash == now.hash and self._promotion_reason().startswith("Completed all")
+        whole = before.stable not in {"", now.stable}  # nothing was told since before this update, and now it is over
+        walked = (before.hash == now.hash or whole) and self._promotion_reason().startswith("Completed all")
         if now.step is None or now.abort or (now.promoted and not walked):
             return
         first = 0 if self._restarted else (before.step or 0)

@@ -110,7 +110,7 @@ class Fleet:
 
     async def _judge_end(self, name: str) -> None:
         rollout = await self.scene.until(name, healthy_on(YELLOW))
-        assert rollout["metadata"]["annotations"][REVISION] == "2", "no fault may look like a new revision"
+        assert rollout["metadata"]["annotations"][REVISION] == "2", f"a fault looks like a new revision: {rollout}"
         sets = await self.scene.replica_sets(name)
         found = [(each["metadata"]["annotations"][REVISION], each["spec"]["replicas"]) for each in sets]
         assert found == [("1", 0), ("2", self.replicas)], f"{name} has the ReplicaSets {found}"

@@ -362,13 +362,12 @@ def sizes_scaled(chapters: list[Chapter]) -> Mapping[str, tuple[int, int]]:
 
 
 def test_views_that_come_together_tell_the_same_outcomes_as_each_for_itself() -> None:
-    """But for what came and went unseen: pauses, and the steps of a revision that was not seen before it was promoted."""
+    """Also what came and went unseen: the pauses and steps of a revision that was not seen before it was promoted."""
     views = [updating(0, 1, 3), updating(1, 1, 3, **paused_for()), updating(2, 2, 2), updating(3, 3, 1), promoted()]
     single, at_once = reading_from(finished()), reading_from(finished())
     chapters = [single.read(view) for view in views]
     coalesced = at_once.read(views[-1])
-    passing = {"paused", "resumed", "step-completed"}
-    each = {outcome.id for chapter in chapters for outcome in chapter.outcomes if outcome.message.verb not in passing}
+    each = {outcome.id for chapter in chapters for outcome in chapter.outcomes}
     assert set(ids(coalesced)) == each
     assert sizes_scaled(chapters) == sizes_scaled([coalesced])
     assert at_once.told == single.told
@@ -381,3 +380,14 @@ def test_a_replica_set_being_deleted_is_not_told_as_scaled() -> None:
 
     reader = reading_from(with_old(a_set("v1", 0)))
     assert reasons(reader.read(with_old(a_set("v1", 0, deleting=True)))) == []
+
+
+def test_an_update_of_which_nothing_was_told_while_it_ran_is_told_whole_at_its_end() -> None:
+    """As after a planner was killed at every step before it could publish a word: the snapshot is that of the revision before."""
+    before = Told(hash=STABLE, stable=STABLE, revision=1, annotated=1, step=4, phase="Healthy", attempt=AT_ONE, done=True)
+    duration = {"rolloutStartedAt": AT_TWO, "completionStatus": "Promoted"}
+    ended = a_status("v2", "v2", 4, STEPS, phase="Healthy", duration=duration)
+    seen = a_view("v2", a_set("v1", 0, revision=1), a_set("v2", 4, revision=2), status=ended, canary=CANARY)
+    told = [f"{each.message.verb} {each.message.step}".removesuffix(" None") for each in narrate(before, seen).outcomes]
+    first, second = ["paused 1", "resumed 1", "step-completed 1"], ["paused 3", "resumed 3", "step-completed 3"]
+    assert told == ["started", "step-completed 0", *first, "step-completed 2", *second, "promoted", "completed"]
