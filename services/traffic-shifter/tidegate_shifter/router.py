@@ -4,7 +4,8 @@ A router is told the whole desired traffic, never a step towards it, so it needs
 be asked the same thing any number of times. It writes through `tidegate_shifter.writing`, which keeps the three promises no
 adapter has to think of: nothing is written when nothing differs, a stale request is dropped, a conflict is decided again.
 
-A new router is one file in `routers/`, one line in its registry, and its row in `tests/contract/test_routers.py`:
+A new router is one file in `routers/`, one line in its registry, its row in `tests/contract/test_routers.py`, and its rights in
+`deploy/rbac/routers/` with a scene in `tests/unit/deploy/test_router_rights.py`:
 
     1. a pure `patched(manifest, ...) -> manifest` that touches only what the Rollout owns in that object
     2. a class of about forty lines: `supports`, `apply` (patch each object, then observe), `observed` (only look); where its

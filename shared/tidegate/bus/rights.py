@@ -5,7 +5,7 @@ of the tests take it as it is. A test compares it with what the services were se
 
 Two things NATS cannot express, so they rest on the services behind it:
 - Who may create a consumer chooses where it delivers to. A listener could so have outcomes delivered to a request subject; they
-  are no requests, and end as dead letters.
+  are no requests, and end as dead letters. Which consumer it creates is limited: none of a service's own name.
 - A reply subject is chosen by whoever asks, so the planner may publish to every inbox (`envelope.inbox_or_none` refuses all else).
 """
 
@@ -19,6 +19,8 @@ from tidegate.bus.topology import (
     ANALYZER_REQUESTS,
     DEAD,
     DEAD_SUBJECT,
+    NOTIFIER_EVENTS,
+    NOTIFIER_OUTCOMES,
     PLANNER_REQUESTS,
     SHIFTER_REQUESTS,
     STREAMS,
@@ -44,6 +46,8 @@ from tidegate.messages import (
 _API = "$JS.API"
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 _STREAM = {stream.name: stream for stream in STREAMS}
+DURABLES: Final[Mapping[str, tuple[str, ...]]] = {OUTCOMES: (NOTIFIER_EVENTS.name, f"{NOTIFIER_OUTCOMES.name}-webhook")}
+"""The services' own consumers of the streams that others may replay: a service's messages are not theirs to take or to redirect."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +56,8 @@ class Role:
 
     `declares`: streams it makes and migrates. `consumes`: durable consumers it makes, pulls from and acknowledges. `drives`:
     streams all of whose consumers are its own affair. `feeds`: streams it hears through a consumer that is forgotten with its
-    connection. `reads`: streams it reads single messages from.
+    connection. `replays`: the same as NATS's own tools do it, which name the consumer. `reads`: streams it reads single messages
+    from. `ignores`: what is kept from it though a subject it hears admits it.
     """
 
     user: str
@@ -62,7 +67,9 @@ class Role:
     consumes: tuple[Consumer, ...] = ()
     drives: tuple[str, ...] = ()
     feeds: tuple[str, ...] = ()
+    replays: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
+    ignores: tuple[str, ...] = ()
 
     @property
     def publish(self) -> tuple[str, ...]:
@@ -72,14 +79,27 @@ class Role:
             *(subject for each in self.consumes for subject in _consuming(each.stream, each.name, filters=len(each.filters))),
             *(subject for stream in self.drives for subject in _consuming(stream, "*", filters=1)),
             *(subject for stream in self.feeds for subject in _feeding(stream)),
+            *(f"{_API}.CONSUMER.CREATE.{stream}.>" for stream in self.replays),
             *(f"{_API}.STREAM.MSG.GET.{stream}" for stream in self.reads),
         ]
         wide = [each for each in subjects if "*" in each or each.endswith(">")]
         return tuple(dict.fromkeys(each for each in subjects if not any(covers(other, each) for other in wide if other != each)))
 
     @property
+    def publish_never(self) -> tuple[str, ...]:
+        return tuple(subject for stream in self.replays for name in DURABLES[stream] for subject in _taking_over(stream, name))
+
+    @property
     def subscribe(self) -> tuple[str, ...]:
         return (*self.hears, f"{inbox_prefix(self.user)}.>")
+
+    @property
+    def permissions(self) -> dict[str, dict[str, list[str]]]:
+        """For each verb what is allowed, and what is denied nevertheless."""
+        return {
+            "publish": {"allow": list(self.publish), "deny": list(self.publish_never)},
+            "subscribe": {"allow": list(self.subscribe), "deny": list(self.ignores)},
+        }
 
     @property
     def streams(self) -> tuple[Stream, ...]:
@@ -118,6 +138,12 @@ def _feeding(stream: str) -> tuple[str, ...]:
     return f"{_API}.STREAM.INFO.{stream}", f"{_API}.CONSUMER.CREATE.{stream}", f"{_API}.CONSUMER.MSG.NEXT.{stream}.*"
 
 
+def _taking_over(stream: str, consumer: str) -> tuple[str, ...]:
+    """To create a consumer that exists is to change it."""
+    create = f"{_API}.CONSUMER.CREATE.{stream}.{consumer}"
+    return create, f"{create}.>", f"{_API}.CONSUMER.MSG.NEXT.{stream}.{consumer}"
+
+
 def _records_of(service: str) -> str:
     return wildcard(EventsRecorded).replace("*", service, 1)
 
@@ -131,7 +157,8 @@ def _asked(subject: str) -> str:
 
 
 _CHANGES = (wildcard(RolloutRequested), wildcard(RolloutCommanded))
-_OUTCOME_TOPICS = tuple(subject for subject in _STREAM[OUTCOMES].subjects if subject.startswith("tidegate.rollout."))
+_ROLLOUTS = "tidegate.rollout.>"
+_ASKED_OF_ROLLOUTS = ("tidegate.rollout.requested.>", "tidegate.rollout.command.>")
 
 PLANNER: Final = Role(
     user="planner",
@@ -177,8 +204,16 @@ NOTIFIER: Final = Role(
     declares=(OUTCOMES, DEAD),
     drives=(OUTCOMES,),
 )
-LISTENER: Final = Role(user="listener", hears=_OUTCOME_TOPICS, feeds=(OUTCOMES,))
-SENDER: Final = Role(user="sender", sends=(*_CHANGES, *map(_asked, _CHANGES)), hears=_OUTCOME_TOPICS, feeds=(OUTCOMES,))
+LISTENER: Final = Role(user="listener", hears=(_ROLLOUTS,), ignores=_ASKED_OF_ROLLOUTS, feeds=(OUTCOMES,), replays=(OUTCOMES,))
+"""What happened, not what is asked for: a request may carry a whole manifest."""
+SENDER: Final = Role(
+    user="sender",
+    sends=(*_CHANGES, *map(_asked, _CHANGES)),
+    hears=LISTENER.hears,
+    ignores=LISTENER.ignores,
+    feeds=LISTENER.feeds,
+    replays=LISTENER.replays,
+)
 """Asks, is answered, and hears what came of it."""
 
 ROLES: Final[Mapping[str, Role]] = {role.user: role for role in (PLANNER, SHIFTER, ANALYZER, NOTIFIER, SENDER, LISTENER)}
@@ -192,11 +227,7 @@ def streams_of(service: str) -> tuple[Stream, ...]:
 def authorization(passwords: Mapping[str, str], roles: Mapping[str, Role] = ROLES) -> dict[str, Any]:
     """The part of a server's configuration that knows the users, as JSON; a user without a password is left out."""
     users = [
-        {
-            "user": user,
-            "password": passwords[user],
-            "permissions": {"publish": list(role.publish), "subscribe": list(role.subscribe)},
-        }
+        {"user": user, "password": passwords[user], "permissions": role.permissions}
         for user, role in roles.items()
         if user in passwords
     ]
@@ -208,8 +239,12 @@ def users_conf() -> str:
     lines = ["# Generated from shared/tidegate/bus/rights.py by `make docs`; do not edit.", "authorization {", "  users = ["]
     for user, role in ROLES.items():
         lines += ["    {", f"      user: {user}", f"      password: ${password_variable(user)}", "      permissions: {"]
-        for verb, subjects in (("publish", role.publish), ("subscribe", role.subscribe)):
-            lines += [f"        {verb}: [", *(f'          "{subject}"' for subject in subjects), "        ]"]
+        for verb, lists in role.permissions.items():
+            lines += [f"        {verb}: {{"]
+            for word, subjects in lists.items():
+                if subjects:
+                    lines += [f"          {word}: [", *(f'            "{subject}"' for subject in subjects), "          ]"]
+            lines += ["        }"]
         lines += ["      }", "    }"]
     return "\n".join([*lines, "  ]", "}", ""])
 

@@ -104,8 +104,14 @@ def resource(reference: dict[str, str]) -> str:
     return f"{reference['resource']}/{subresource}" if subresource else reference["resource"]
 
 
+def base_files(service: str) -> list[Path]:
+    """Of the routers only the base's; `tests/unit/deploy/test_router_rights.py` does the same for the others."""
+    routers = [RBAC / "routers" / "gateway-api" / "role.yaml"] if service == "traffic-shifter" else []
+    return [RBAC / f"{service}.yaml", *routers]
+
+
 def granted(service: str) -> set[Right]:
-    documents = yaml.safe_load_all((RBAC / f"{service}.yaml").read_text())
+    documents = [each for file in base_files(service) for each in yaml.safe_load_all(file.read_text())]
     rules = [rule for each in documents if each["kind"] == "ClusterRole" for rule in each["rules"]]
     return {
         (group, each, verb) for rule in rules for group in rule["apiGroups"] for each in rule["resources"] for verb in rule["verbs"]
@@ -209,7 +215,7 @@ def _seen(verbs: list[str]) -> Any:
 
 
 async def hear(bus: Bus, role: Role) -> tuple[list[str], list[str]]:
-    """As people and tools hear outcomes: each topic by plain NATS, and all of them from the stream."""
+    """As people and tools hear outcomes: by plain NATS, and from the stream through consumers of two kinds."""
     topics: list[str] = []
     feed: list[str] = []
 
@@ -220,6 +226,8 @@ async def hear(bus: Bus, role: Role) -> tuple[list[str], list[str]]:
         await bus.client.subscribe(subject, cb=note)
     for beginning in ("last", "new"):
         bus.feed(OUTCOMES, "tidegate.rollout.>", lambda message, _: feed.append(message.verb), beginning=beginning)
+    for stream in role.replays:
+        await bus.js.add_consumer(stream, api.ConsumerConfig(name=f"{role.user}-tool", ack_policy=api.AckPolicy.NONE))
     return topics, feed
 
 
@@ -361,6 +369,7 @@ def test_a_user_is_granted_on_the_bus_what_it_uses_and_nothing_else(record: Reco
     published, subscribed = record.on_bus(user)
     role = ROLES[user]
     assert [subject for subject in published if not admitted(subject, role.publish)] == []
+    assert [subject for subject in published if admitted(subject, role.publish_never)] == []
     assert [subject for subject in subscribed if not admitted(subject, role.subscribe)] == []
     assert idle(role.publish, published) == [], "granted and never used, or covered by another permission"
     assert idle(role.subscribe, subscribed) == []

@@ -23,7 +23,14 @@ pytestmark = pytest.mark.integration
 RBAC = Path(__file__).parents[3] / "deploy" / "rbac"
 SERVICES = ("planner", "traffic-shifter", "analyzer", "notifier")
 ROLE_PATH = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
-VERSIONS = {"": "v1", "apps": "v1", "batch": "v1", "argoproj.io": "v1alpha1", "gateway.networking.k8s.io": "v1"}
+VERSIONS = {
+    "": "v1",
+    "apps": "v1",
+    "batch": "v1",
+    "argoproj.io": "v1alpha1",
+    "networking.k8s.io": "v1",
+    "gateway.networking.k8s.io": "v1",
+}
 CLUSTER_WIDE = {"clusteranalysistemplates"}
 OK, FORBIDDEN = 200, 403
 
@@ -39,9 +46,15 @@ def clients(control_plane: ControlPlane, accounts: dict[str, Path]) -> dict[str,
     return {service: Client(server=control_plane.server, ca=control_plane.ca, token=token) for service, token in tokens.items()}
 
 
+def base_files(service: str) -> list[Path]:
+    """Of the routers only the base's."""
+    routers = [RBAC / "routers" / "gateway-api" / "role.yaml"] if service == "traffic-shifter" else []
+    return [RBAC / f"{service}.yaml", *routers]
+
+
 def roles_of(service: str) -> dict[str, list[Rule]]:
     """The ClusterRoles of a service, each right a rule of its own."""
-    documents = yaml.safe_load_all((RBAC / f"{service}.yaml").read_text())
+    documents = [each for file in base_files(service) for each in yaml.safe_load_all(file.read_text())]
     return {each["metadata"]["name"]: singles(each["rules"]) for each in documents if each["kind"] == "ClusterRole"}
 
 
@@ -164,6 +177,7 @@ def test_a_child_that_blocks_its_owners_deletion_needs_the_right_to_its_finalize
         ("traffic-shifter", "argoproj.io", "rollouts/status", "patch"),
         ("traffic-shifter", "apps", "replicasets", "patch"),
         ("traffic-shifter", "", "services", "delete"),
+        ("traffic-shifter", "networking.k8s.io", "ingresses", "patch"),
         ("analyzer", "", "secrets", "list"),
         ("analyzer", "argoproj.io", "rollouts", "get"),
         ("analyzer", "apps", "replicasets", "patch"),
@@ -229,11 +243,11 @@ def reduced_users(user: str) -> list[dict[str, Any]]:
         {
             "user": f"{user}-without-{verb}-{place}",
             "password": "pw",
-            "permissions": {**permissions, verb: all_but(taken, permissions[verb])},
+            "permissions": {**permissions, verb: all_but(taken, permissions[verb]["allow"])},
             "taken": (verb, taken),
         }
         for verb in ACTS
-        for place, taken in enumerate(permissions[verb])
+        for place, taken in enumerate(permissions[verb]["allow"])
     ]
 
 
@@ -264,6 +278,10 @@ async def test_each_permission_on_the_bus_is_refused_once_it_is_taken_away(user:
         ("listener", "publish", "tidegate.rollout.command.abort.prod.web"),
         ("listener", "publish", "tidegate.ask.rollout.requested.prod.web"),
         ("listener", "publish", "$JS.API.STREAM.DELETE.TIDEGATE_OUTCOMES"),
+        ("listener", "publish", "$JS.API.CONSUMER.CREATE.TIDEGATE_REQUESTS.mine"),
+        ("listener", "publish", "$JS.API.CONSUMER.CREATE.TIDEGATE_OUTCOMES.notifier-events.tidegate.>"),
+        ("listener", "publish", "$JS.API.CONSUMER.DELETE.TIDEGATE_OUTCOMES.notifier-events"),
+        ("listener", "publish", "$JS.API.CONSUMER.MSG.NEXT.TIDEGATE_OUTCOMES.notifier-outcomes-webhook"),
         ("listener", "subscribe", "tidegate.rollout.requested.*.*"),
         ("listener", "subscribe", "tidegate.>"),
         ("listener", "subscribe", "_INBOX.>"),
@@ -271,6 +289,7 @@ async def test_each_permission_on_the_bus_is_refused_once_it_is_taken_away(user:
         ("sender", "publish", "tidegate.rollout.completed.prod.web"),
         ("sender", "publish", "tidegate.traffic.requested.prod.web"),
         ("sender", "publish", "$JS.API.CONSUMER.CREATE.TIDEGATE_REQUESTS"),
+        ("sender", "publish", "$JS.API.CONSUMER.CREATE.TIDEGATE_OUTCOMES.notifier-outcomes-webhook"),
         ("sender", "subscribe", "tidegate.rollout.requested.*.*"),
         ("notifier", "publish", "tidegate.rollout.command.abort.prod.web"),
         ("notifier", "publish", "tidegate.rollout.completed.prod.web"),

@@ -8,8 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.bus.rights import ROLES, covers, inbox_prefix, password_variable, streams_of, users_conf
-from tidegate.bus.topology import STREAMS
+from tidegate.bus.rights import (
+    DURABLES,
+    LISTENER,
+    ROLES,
+    SENDER,
+    Role,
+    covers,
+    inbox_prefix,
+    password_variable,
+    streams_of,
+    users_conf,
+)
+from tidegate.bus.subjects import wildcard
+from tidegate.bus.topology import NOTIFIER_EVENTS, STREAMS
+from tidegate.messages import OUTCOMES, REQUESTS, RolloutOutcome
+from tidegate_notifier.channels import CHANNELS
+from tidegate_notifier.composition import outcomes_of
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 
@@ -61,6 +76,21 @@ def test_the_real_server_takes_the_configuration(folder: str, tmp_path: Path) ->
 )
 def test_a_permission_admits_what_the_server_would(permission: str, subject: str, admitted: bool) -> None:
     assert covers(permission, subject) is admitted
+
+
+@pytest.mark.parametrize("role", [LISTENER, SENDER], ids=lambda role: role.user)
+def test_who_only_hears_outcomes_hears_nothing_that_is_asked_of_rollouts(role: Role) -> None:
+    asked = next(stream.subjects for stream in STREAMS if stream.name == REQUESTS)
+    assert all(any(covers(each, subject) for each in role.ignores) for subject in asked)
+    assert covers(role.hears[0], wildcard(RolloutOutcome))
+    assert covers(role.hears[0], "tidegate.rollout.*.shop.>")
+
+
+def test_no_consumer_of_the_notifier_is_open_to_those_who_replay_its_stream() -> None:
+    assert set(DURABLES[OUTCOMES]) == {NOTIFIER_EVENTS.name, *(outcomes_of(channel).name for channel in CHANNELS)}
+    for name in DURABLES[OUTCOMES]:
+        for subject in (f"CREATE.{OUTCOMES}.{name}", f"CREATE.{OUTCOMES}.{name}.tidegate.>", f"MSG.NEXT.{OUTCOMES}.{name}"):
+            assert any(covers(each, f"$JS.API.CONSUMER.{subject}") for each in LISTENER.publish_never)
 
 
 def test_answers_arrive_where_only_their_user_listens() -> None:

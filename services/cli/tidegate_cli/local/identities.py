@@ -50,10 +50,10 @@ def service_accounts(admin: Path, folder: Path) -> Iterator[dict[str, Path]]:
 
 
 def rbac_manifests(start: Path = Path(__file__)) -> list[Object]:
-    """Those of the source tree this runs from."""
+    """Those of the source tree this runs from, of every router: whoever tries one out here has not chosen any yet."""
     for folder in start.parents:
-        if (folder / RBAC).is_dir():
-            files = sorted((folder / RBAC / f"{service}.yaml") for service in MODULES)
+        if (rbac := folder / RBAC).is_dir():
+            files = [*sorted(rbac / f"{service}.yaml" for service in MODULES), *sorted(rbac.glob("routers/*/role.yaml"))]
             return [each for file in files for each in yaml.safe_load_all(file.read_text())]
     raise TidegateError(f"{RBAC} was not found; run from a checkout of the repository")
 
