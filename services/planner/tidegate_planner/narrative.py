@@ -176,7 +176,7 @@ class _Teller:
         for index, step in self._completed_steps():
             if self._paused_unseen(index, step):
                 yield self._outcome("paused", f"{attempt}.{index}:{CANARY_PAUSE}", step=index)
-                yield self._outcome("resumed", f"{attempt}.{index}:{CANARY_PAUSE}", step=index)
+                yield self._outcome("resumed", f"{attempt}.{index}:{CANARY_PAUSE}")
             yield self._outcome("step-completed", f"{attempt}.{index}", step=index)
 
     def _paused_unseen(self, index: int, step: Step) -> bool:

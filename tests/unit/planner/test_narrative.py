@@ -389,5 +389,5 @@ def test_an_update_of_which_nothing_was_told_while_it_ran_is_told_whole_at_its_e
     ended = a_status("v2", "v2", 4, STEPS, phase="Healthy", duration=duration)
     seen = a_view("v2", a_set("v1", 0, revision=1), a_set("v2", 4, revision=2), status=ended, canary=CANARY)
     told = [f"{each.message.verb} {each.message.step}".removesuffix(" None") for each in narrate(before, seen).outcomes]
-    first, second = ["paused 1", "resumed 1", "step-completed 1"], ["paused 3", "resumed 3", "step-completed 3"]
+    first, second = ["paused 1", "resumed", "step-completed 1"], ["paused 3", "resumed", "step-completed 3"]
     assert told == ["started", "step-completed 0", *first, "step-completed 2", *second, "promoted", "completed"]
