@@ -1,14 +1,13 @@
-"""How the analyzer gets its keys for AWS, from each source over a real socket."""
+"""How a service gets its keys for AWS, from each source over a real socket."""
 
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
 
 import pytest
 
-from tidegate_analyzer.aws import Aws
-from tidegate_analyzer.outbound import Outbound
-from tidegate_analyzer.provider import NotMeasured
-from tidegate_analyzer.sigv4 import Keys
+from tidegate.aws.login import Aws, LoginFailed
+from tidegate.aws.sigv4 import Keys
+from tidegate.outbound import Outbound
 from tidegate_analyzer.testing import Endpoint, Reply
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -60,7 +59,7 @@ async def test_a_web_identity_is_exchanged_for_keys(aws, endpoint, tmp_path):
     assert await aws(environ).keys(region="eu-west-1") == TEMPORARY
     assert form(endpoint.asked[0]) == {
         "Action": "AssumeRoleWithWebIdentity", "Version": "2011-06-15", "RoleArn": "arn:aws:iam::1:role/r",
-        "RoleSessionName": "tidegate-analyzer", "WebIdentityToken": "jwt",
+        "RoleSessionName": "tidegate", "WebIdentityToken": "jwt",
     }  # fmt: skip
     assert "Authorization" not in endpoint.asked[0].headers
 
@@ -82,7 +81,7 @@ async def test_a_profile_comes_from_the_shared_files(aws, tmp_path):
     assert (login.region(), login.region(profile="p"), login.region("cn-north-1", "p")) == ("eu-west-1", "us-east-2", "cn-north-1")
     assert (await login.keys(region="x-1")).access == "D"
     assert await login.keys(region="x-1", profile="p") == Keys(access="P", secret="p%")
-    with pytest.raises(NotMeasured, match="profile 'q' holds no aws_access_key_id"):
+    with pytest.raises(LoginFailed, match="profile 'q' holds no aws_access_key_id"):
         await login.keys(region="x-1", profile="q")
 
 
@@ -128,7 +127,7 @@ async def test_keys_are_kept_until_shortly_before_they_expire(aws, endpoint):
 )
 async def test_a_source_without_keys_is_named(aws, endpoint, reply, said):
     endpoint.answer("/keys", reply)
-    with pytest.raises(NotMeasured) as told:
+    with pytest.raises(LoginFailed) as told:
         await aws({"AWS_CONTAINER_CREDENTIALS_FULL_URI": endpoint.url("/keys")}).keys(region="eu-west-1")
     assert str(told.value).startswith("could not get SigV4 credentials: ")
     assert str(told.value).endswith(said)
@@ -138,7 +137,7 @@ async def test_a_refused_role_is_told_in_amazons_words(aws, endpoint):
     refused = b"""<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>
         <Code>AccessDenied</Code><Message>not authorized</Message></Error></ErrorResponse>"""
     endpoint.answer("/", Reply(403, refused))
-    with pytest.raises(NotMeasured) as told:
+    with pytest.raises(LoginFailed) as told:
         await aws({**STATIC, "AWS_ENDPOINT_URL": endpoint.url("")}).keys(region="eu-west-1", role="arn")
     assert str(told.value) == (
         "could not get SigV4 credentials: operation error STS: AssumeRole, 403 Forbidden, api error AccessDenied: not authorized"
@@ -146,15 +145,15 @@ async def test_a_refused_role_is_told_in_amazons_words(aws, endpoint):
 
 
 async def test_no_source_at_all_is_said(aws):
-    with pytest.raises(NotMeasured, match="none of the sources of AWS credentials is set up"):
+    with pytest.raises(LoginFailed, match="none of the sources of AWS credentials is set up"):
         await aws({"AWS_EC2_METADATA_DISABLED": "true"}).keys(region="eu-west-1")
 
 
 def test_a_region_is_needed_and_cannot_lead_to_another_host():
     login = Aws({}, None, lambda: NOW)
-    with pytest.raises(NotMeasured, match=r"^region not configured in sigv4 or in the AWS default credentials chain$"):
+    with pytest.raises(LoginFailed, match=r"^region not configured in sigv4 or in the AWS default credentials chain$"):
         login.region()
-    with pytest.raises(NotMeasured, match="is not the name of an AWS region"):
+    with pytest.raises(LoginFailed, match="is not the name of an AWS region"):
         login.region("evil.test/x")
 
 

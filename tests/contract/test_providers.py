@@ -18,7 +18,7 @@ from tidegate.config import DatadogLogin, Settings
 from tidegate.kube.errors import Forbidden
 from tidegate.kube.kinds import JOB, POD, SECRET
 from tidegate.kube.memory import MemoryKube
-from tidegate_analyzer.outbound import MOST_BYTES, CallFailed, Outbound, is_metadata
+from tidegate.outbound import MOST_BYTES, CallFailed, Outbound, is_metadata
 from tidegate_analyzer.provider import (
     Config,
     Context,

@@ -17,9 +17,9 @@ from tidegate.kube.cache import Cache
 from tidegate.kube.kinds import ANALYSIS_RUN, ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE
 from tidegate.kube.memory import MemoryKube
 from tidegate.messages import AnalysisConcluded, AnalysisMeasured, Message
+from tidegate.outbound import Outbound
 from tidegate_analyzer import arguments
 from tidegate_analyzer.measure import Measurer
-from tidegate_analyzer.outbound import Outbound
 from tidegate_analyzer.provider import Providers, Tools
 from tidegate_analyzer.providers import PROVIDERS, job
 from tidegate_analyzer.rounds import Json

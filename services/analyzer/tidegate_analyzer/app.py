@@ -7,9 +7,9 @@ from tidegate.bus import ANALYZER_REQUESTS
 from tidegate.kube.client import Kube
 from tidegate.kube.credentials import load
 from tidegate.messages import AnalysisRequested
+from tidegate.outbound import Outbound
 from tidegate.service import Reactions, Service, run
 from tidegate_analyzer.composition import Analyzer
-from tidegate_analyzer.outbound import Outbound
 from tidegate_analyzer.provider import Tools
 from tidegate_analyzer.providers import built
 

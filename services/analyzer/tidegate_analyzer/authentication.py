@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
-from tidegate_analyzer.outbound import Answer, Call, Outbound
+from tidegate.outbound import Answer, Call, Outbound
 from tidegate_analyzer.provider import Config, NotMeasured
 
 Header = tuple[str, str]

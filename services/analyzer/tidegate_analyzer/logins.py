@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 from tidegate.arguments import ArgumentError
 from tidegate.errors import KubeError
+from tidegate.outbound import Answer
 from tidegate_analyzer.api import Api
 from tidegate_analyzer.arguments import redacted
-from tidegate_analyzer.outbound import Answer
 from tidegate_analyzer.provider import NotMeasured
 from tidegate_analyzer.secret_values import Secrets
 

@@ -13,11 +13,12 @@ from typing import Any, Final
 
 import structlog
 
+from tidegate.aws.login import LoginFailed
 from tidegate.errors import UnknownName
+from tidegate.outbound import CallFailed
 from tidegate_analyzer import judge
 from tidegate_analyzer.arguments import redacted
 from tidegate_analyzer.metrics import timestamp
-from tidegate_analyzer.outbound import CallFailed
 from tidegate_analyzer.provider import Context, Decided, Measured, NotMeasured, Outcome, Provider, Providers, Resumable, Unfinished
 from tidegate_analyzer.rounds import Json, Taken
 
@@ -49,7 +50,7 @@ class Measurer:
             try:
                 outcome = await self._ask(name, action, config, context, before)
                 judged = self._judged(metric, outcome)
-            except (NotMeasured, CallFailed, UnknownName) as error:
+            except (NotMeasured, CallFailed, LoginFailed, UnknownName) as error:
                 judged = self._failed(str(error))
             except Exception as error:  # noqa: BLE001 - a provider's defect is its metric's Error
                 self._report(error, context, secrets)

@@ -12,8 +12,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from tidegate.config import Settings
 from tidegate.errors import TidegateError
+from tidegate.outbound import Outbound
 from tidegate_analyzer.api import Api
-from tidegate_analyzer.outbound import Outbound
 
 Config = Mapping[str, Any]
 Texts = Mapping[str, str]

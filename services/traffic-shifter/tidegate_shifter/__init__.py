@@ -1,0 +1,6 @@
+"""The traffic-shifter: expresses a split in the words of each router, and says what is seen of it."""
+
+from tidegate.lean import without
+
+with without("rich"):
+    import httpx  # noqa: F401

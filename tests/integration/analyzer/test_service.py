@@ -18,9 +18,9 @@ from tidegate.keys import INSTANCE_ID
 from tidegate.kube.errors import NotFound
 from tidegate.kube.kinds import ANALYSIS_RUN, JOB, SECRET
 from tidegate.messages import ANALYSIS, OUTCOMES, AnalysisConcluded, AnalysisMeasured, AnalysisRequested, EventsRecorded
+from tidegate.outbound import Outbound
 from tidegate_analyzer.app import now
 from tidegate_analyzer.composition import Analyzer
-from tidegate_analyzer.outbound import Outbound
 from tidegate_analyzer.provider import Tools
 from tidegate_analyzer.providers import built
 from tidegate_analyzer.testing import Reply

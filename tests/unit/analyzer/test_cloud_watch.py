@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tidegate.outbound import Answer
 from tidegate_analyzer.expression import condition
-from tidegate_analyzer.outbound import Answer
 from tidegate_analyzer.provider import NotMeasured
 from tidegate_analyzer.providers.cloud_watch import measured, request_of
 

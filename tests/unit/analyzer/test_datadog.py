@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tidegate.config import DatadogLogin
-from tidegate_analyzer.outbound import Answer
+from tidegate.outbound import Answer
 from tidegate_analyzer.provider import NotMeasured
 from tidegate_analyzer.providers.datadog import call_of, measured
 

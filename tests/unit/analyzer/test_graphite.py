@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidegate_analyzer.outbound import Answer, Call
+from tidegate.outbound import Answer, Call
 from tidegate_analyzer.provider import NotMeasured
 from tidegate_analyzer.providers.graphite import call_of, measured
 

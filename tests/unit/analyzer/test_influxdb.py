@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tidegate_analyzer.outbound import Answer
+from tidegate.outbound import Answer
 from tidegate_analyzer.provider import NotMeasured
 from tidegate_analyzer.providers.influxdb import call_of, measured
 

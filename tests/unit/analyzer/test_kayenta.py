@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tidegate_analyzer.outbound import Answer
+from tidegate.outbound import Answer
 from tidegate_analyzer.provider import Context, Decided, NotMeasured
 from tidegate_analyzer.providers.kayenta import config_id, decision, execution_id, lookup_of, scopes_of, start_of
 

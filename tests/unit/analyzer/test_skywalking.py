@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tidegate_analyzer.outbound import Answer
+from tidegate.outbound import Answer
 from tidegate_analyzer.provider import NotMeasured
 from tidegate_analyzer.providers.skywalking import call_of, measured
 

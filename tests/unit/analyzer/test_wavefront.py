@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tidegate_analyzer.outbound import Answer
+from tidegate.outbound import Answer
 from tidegate_analyzer.provider import NotMeasured
 from tidegate_analyzer.providers.wavefront import call_of, measured
 

@@ -10,15 +10,15 @@ from typing import Any, Final
 
 import orjson
 
+from tidegate.aws.login import Aws
+from tidegate.aws.sigv4 import signed
+from tidegate.outbound import Answer, Call
 from tidegate_analyzer import expression
 from tidegate_analyzer.answers import NotJson, document, inside, is_number
 from tidegate_analyzer.arguments import redacted
-from tidegate_analyzer.aws import Aws
 from tidegate_analyzer.expression import ExpressionError
 from tidegate_analyzer.metrics import span, timestamp
-from tidegate_analyzer.outbound import Answer, Call
 from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, Tools
-from tidegate_analyzer.sigv4 import signed
 
 NAME: Final = "cloudWatch"
 SECONDS: Final = 30.0

@@ -11,12 +11,12 @@ from urllib.parse import urlencode
 import orjson
 
 from tidegate.config import DatadogLogin
+from tidegate.outbound import Answer, Call
 from tidegate_analyzer.answers import NotJson, document, plain_number
 from tidegate_analyzer.datadog_tables import BadTable, Group, Table, groups_text, last_point, table_of
 from tidegate_analyzer.expression import ExpressionError
 from tidegate_analyzer.logins import Logins, NoLogin, quoted
 from tidegate_analyzer.metrics import span
-from tidegate_analyzer.outbound import Answer, Call
 from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, Tools
 
 NAME: Final = "datadog"

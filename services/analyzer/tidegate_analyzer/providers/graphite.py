@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from tidegate.outbound import Answer, Call
 from tidegate_analyzer import expression
 from tidegate_analyzer.answers import NotJson, document, fixed_number, inside, is_number
 from tidegate_analyzer.logins import quoted
-from tidegate_analyzer.outbound import Answer, Call
 from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, Tools
 
 NAME: Final = "graphite"

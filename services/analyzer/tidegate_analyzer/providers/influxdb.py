@@ -9,11 +9,11 @@ from urllib.parse import urlencode
 
 import orjson
 
+from tidegate.outbound import Answer, Call
 from tidegate_analyzer import expression
 from tidegate_analyzer.annotated_csv import BadCsv, column
 from tidegate_analyzer.answers import NotJson, document, inside
 from tidegate_analyzer.logins import Logins, quoted
-from tidegate_analyzer.outbound import Answer, Call
 from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, Texts, Tools
 
 NAME: Final = "influxdb"

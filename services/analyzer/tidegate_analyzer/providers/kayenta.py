@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 import orjson
 
+from tidegate.outbound import Answer, Call
 from tidegate_analyzer.answers import NotJson, document, inside, is_number
 from tidegate_analyzer.expression import ExpressionError
 from tidegate_analyzer.metrics import span, timestamp
-from tidegate_analyzer.outbound import Answer, Call
 from tidegate_analyzer.provider import Config, Context, Decided, NotMeasured, Outcome, Texts, Tools, Unfinished
 
 NAME: Final = "kayenta"

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import orjson
 
+from tidegate.outbound import Answer, Call, CallFailed
 from tidegate_analyzer.answers import NotJson, document, inside
 from tidegate_analyzer.arguments import redacted
 from tidegate_analyzer.expression import json_of
 from tidegate_analyzer.logins import Logins, quoted
-from tidegate_analyzer.outbound import Answer, Call, CallFailed
 from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, Texts, Tools
 
 NAME: Final = "newRelic"

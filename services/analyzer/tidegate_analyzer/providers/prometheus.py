@@ -12,15 +12,15 @@ from urllib.parse import urlencode, urlsplit
 
 import orjson
 
+from tidegate.aws.login import Aws
+from tidegate.aws.sigv4 import signed
+from tidegate.outbound import Answer, Call
 from tidegate_analyzer import expression
 from tidegate_analyzer.answers import plain_number
 from tidegate_analyzer.authentication import basic, bearer
-from tidegate_analyzer.aws import Aws
 from tidegate_analyzer.expression import ExpressionError
 from tidegate_analyzer.metrics import span
-from tidegate_analyzer.outbound import Answer, Call
 from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, Tools
-from tidegate_analyzer.sigv4 import signed
 
 NAME: Final = "prometheus"
 DEFAULT_SECONDS: Final = 30.0

@@ -8,10 +8,10 @@ from typing import Final
 
 import orjson
 
+from tidegate.outbound import Answer, Call
 from tidegate_analyzer.answers import NotJson, document, inside
 from tidegate_analyzer.expression import ExpressionError, json_of
 from tidegate_analyzer.metrics import span
-from tidegate_analyzer.outbound import Answer, Call
 from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, Tools
 
 NAME: Final = "skywalking"

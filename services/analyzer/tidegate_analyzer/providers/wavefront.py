@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from tidegate.outbound import Answer, Call
 from tidegate_analyzer.answers import NotJson, document, fixed_number, inside, is_number
 from tidegate_analyzer.logins import Logins, quoted
-from tidegate_analyzer.outbound import Answer, Call
 from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, Texts, Tools
 
 NAME: Final = "wavefront"

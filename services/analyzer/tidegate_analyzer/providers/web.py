@@ -8,11 +8,11 @@ import json
 from dataclasses import replace
 from typing import Final
 
+from tidegate.outbound import Call
 from tidegate_analyzer.answers import NotJson, document
 from tidegate_analyzer.authentication import bearer
 from tidegate_analyzer.expression import json_of
 from tidegate_analyzer.jsonpath import NO_VALUE, JsonPathError, NoValue, parsed
-from tidegate_analyzer.outbound import Call
 from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, Tools
 
 NAME: Final = "web"

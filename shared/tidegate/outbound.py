@@ -1,6 +1,6 @@
-"""The way out for all providers: one place that decides whom they may call, how long it may take and how much may come back.
+"""The way out over HTTP: one place that decides who may be called, how long it may take and how much may come back.
 
-URLs come from whoever may write an AnalysisTemplate; the analyzer must not become that person's hand inside the network:
+URLs come from whoever may write an AnalysisTemplate; the process that measures must not become that person's hand in the network:
 - Link-local addresses (169.254.0.0/16, fe80::/10) and the other addresses of cloud metadata services are refused, because
   credentials are handed out there. The rule looks at the address that is connected to, after DNS and for every redirect, so no name
   leads around it.
@@ -79,7 +79,8 @@ class Outbound:
     `allow` is a list as in TIDEGATE_OUTBOUND_ALLOW; empty allows every host.
     """
 
-    def __init__(self, *, allow: Sequence[str] = (), allow_metadata: bool = False) -> None:
+    def __init__(self, *, allow: Sequence[str] = (), allow_metadata: bool = False, user_agent: str = "tidegate-analyzer") -> None:
+        self._user_agent = user_agent
         self._look_ups = ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="look-up")
         backend = _GuardedBackend(self._look_ups, Reach(allow, metadata=allow_metadata))
         self._clients = {insecure: _client(backend, insecure=insecure) for insecure in (False, True)}
@@ -106,7 +107,7 @@ class Outbound:
             raise CallFailed(f"{what}: {error or type(error).__name__}") from error
 
     async def _exchange(self, call: Call) -> Answer:
-        headers = httpx.Headers({"User-Agent": "tidegate-analyzer", "Accept-Encoding": "identity"})
+        headers = httpx.Headers({"User-Agent": self._user_agent, "Accept-Encoding": "identity"})
         for name, value in call.headers:
             headers[name] = value
         # Not `client.request`: that would add the client's own headers.

@@ -8,11 +8,12 @@ In this order, from the variables in `Settings.aws` and nothing else:
 4. a container's identity (EKS Pod Identity, ECS): AWS_CONTAINER_CREDENTIALS_FULL_URI or _RELATIVE_URI
 5. the machine's identity (IMDSv2), unless AWS_EC2_METADATA_DISABLED is true
 
-A metric may name a profile, which is looked up in the shared files only, and a role, which is then assumed. SSO, credential
+A caller may name a profile, which is looked up in the shared files only, and a role, which is then assumed. SSO, credential
 processes and chained profiles belong to people's machines and are not here.
 """
 
 import configparser
+import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -21,21 +22,24 @@ from typing import Any, Final
 from urllib.parse import urlencode
 from xml.etree import ElementTree as ET
 
-from tidegate_analyzer.answers import NotJson, document, inside
-from tidegate_analyzer.outbound import Answer, Call, CallFailed, Outbound
-from tidegate_analyzer.provider import NotMeasured
-from tidegate_analyzer.sigv4 import Keys, signed
+from tidegate.aws.sigv4 import Keys, signed
+from tidegate.errors import TidegateError
+from tidegate.outbound import Answer, Call, CallFailed, Outbound
 
 SECONDS: Final = 10.0
 MACHINE_SECONDS: Final = 2.0
-"""Outside of AWS nobody answers, and a metric would wait for it each time."""
+"""Outside of AWS nobody answers, and every call would wait for it."""
 EARLY: Final = timedelta(minutes=5)
-SESSION: Final = "tidegate-analyzer"
+SESSION: Final = "tidegate"
 MACHINE: Final = "http://169.254.169.254"
 CONTAINER: Final = "http://169.254.170.2"
 STS: Final = "{https://sts.amazonaws.com/doc/2011-06-15/}"
 NO_REGION: Final = "region not configured in sigv4 or in the AWS default credentials chain"
 _REGION: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
+
+
+class LoginFailed(TidegateError):  # noqa: N818 - reads as the fact it states
+    """This process has no keys, or does not know its region. The text says which source was asked and what it said."""
 
 
 class Aws:
@@ -53,9 +57,9 @@ class Aws:
             given or self._environ.get("AWS_REGION") or self._environ.get("AWS_DEFAULT_REGION") or self._filed("region", profile)
         )
         if not region:
-            raise NotMeasured(NO_REGION)
+            raise LoginFailed(NO_REGION)
         if not _REGION.fullmatch(region):
-            raise NotMeasured(f"region {region!r} is not the name of an AWS region, such as eu-west-1")
+            raise LoginFailed(f"region {region!r} is not the name of an AWS region, such as eu-west-1")
         return region
 
     def endpoint(self, service: str, host: str, region: str) -> str:
@@ -70,7 +74,7 @@ class Aws:
             try:
                 held = await self._fetched(region, profile, role)
             except CallFailed as error:
-                raise NotMeasured(f"could not get SigV4 credentials: {error}") from error
+                raise LoginFailed(f"could not get SigV4 credentials: {error}") from error
             self._held[profile, role] = held
         return held
 
@@ -93,7 +97,7 @@ class Aws:
         if access and secret:
             return Keys(access=access, secret=secret, token=self._filed("aws_session_token", profile))
         if profile:
-            raise NotMeasured(
+            raise LoginFailed(
                 f"could not get SigV4 credentials: profile {profile!r} holds no aws_access_key_id and aws_secret_access_key"
             )
         if url := self._container_url():
@@ -131,7 +135,7 @@ class Aws:
 
     async def _machine(self) -> Keys:
         if self._environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
-            raise NotMeasured("could not get SigV4 credentials: none of the sources of AWS credentials is set up")
+            raise LoginFailed("could not get SigV4 credentials: none of the sources of AWS credentials is set up")
         base = (self._environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or MACHINE).rstrip("/")
         lifetime = ("X-aws-ec2-metadata-token-ttl-seconds", "21600")
         token = await self._told(Call(method="PUT", url=f"{base}/latest/api/token", headers=(lifetime,), timeout=MACHINE_SECONDS))
@@ -144,7 +148,7 @@ class Aws:
     async def _told(self, call: Call) -> str:
         answer = await self._outbound.send(call)
         if not answer.is_success:
-            raise NotMeasured(f"could not get SigV4 credentials: {call.url} answers {answer.status_line}")
+            raise LoginFailed(f"could not get SigV4 credentials: {call.url} answers {answer.status_line}")
         return answer.body.decode(errors="replace").strip()
 
     def _filed(self, option: str, profile: str) -> str:
@@ -166,7 +170,7 @@ def _section(file: str, name: str) -> Mapping[str, str]:
     try:
         parser.read(file)
     except (OSError, configparser.Error, UnicodeDecodeError) as error:
-        raise NotMeasured(f"could not get SigV4 credentials: {file} cannot be read") from error
+        raise LoginFailed(f"could not get SigV4 credentials: {file} cannot be read") from error
     return dict(parser[name]) if parser.has_section(name) else {}
 
 
@@ -174,7 +178,7 @@ def _text(file: str) -> str:
     try:
         return Path(file).read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise NotMeasured(f"could not get SigV4 credentials: {file} cannot be read") from error
+        raise LoginFailed(f"could not get SigV4 credentials: {file} cannot be read") from error
 
 
 # -- answers
@@ -182,20 +186,21 @@ def _text(file: str) -> str:
 
 def _from_json(answer: Answer, what: str) -> Keys:
     try:
-        body = document(answer.body) if answer.is_success else None
-    except NotJson:
+        body = json.loads(answer.body) if answer.is_success else None
+    except (ValueError, RecursionError):
         body = None
-    return _keys({name: inside(body, name) for name in ("AccessKeyId", "SecretAccessKey", "Token", "Expiration")}, what, answer)
+    found = body if isinstance(body, dict) else {}
+    return _keys({name: found.get(name) for name in ("AccessKeyId", "SecretAccessKey", "Token", "Expiration")}, what, answer)
 
 
 def _from_sts(answer: Answer, action: str) -> Keys:
     try:
         root = ET.fromstring(answer.body)  # noqa: S314 - of AWS itself, at most 1 MiB, and expat bounds entities
     except ET.ParseError as error:
-        raise NotMeasured(f"could not get SigV4 credentials: operation error STS: {action}, {answer.status_line}") from error
+        raise LoginFailed(f"could not get SigV4 credentials: operation error STS: {action}, {answer.status_line}") from error
     if not answer.is_success:
         told = f"{root.findtext(f'.//{STS}Code')}: {root.findtext(f'.//{STS}Message')}"
-        raise NotMeasured(f"could not get SigV4 credentials: operation error STS: {action}, {answer.status_line}, api error {told}")
+        raise LoginFailed(f"could not get SigV4 credentials: operation error STS: {action}, {answer.status_line}, api error {told}")
     names = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
     found: dict[str, Any] = {name: root.findtext(f".//{STS}{name}") for name in names}
     return _keys({**found, "Token": found["SessionToken"]}, action, answer)
@@ -208,5 +213,5 @@ def _keys(found: Mapping[str, Any], what: str, answer: Answer) -> Keys:
     except (TypeError, ValueError):
         access = None
     if not isinstance(access, str) or not isinstance(secret, str) or not (access and secret):
-        raise NotMeasured(f"could not get SigV4 credentials: {what}: no keys in the answer ({answer.status_line})")
+        raise LoginFailed(f"could not get SigV4 credentials: {what}: no keys in the answer ({answer.status_line})")
     return Keys(access=access, secret=secret, token=token if isinstance(token, str) else "", until=expiry)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidegate_analyzer.outbound import Reach
+from tidegate.outbound import Reach
 
 LISTED = ("prometheus.monitoring.svc", "*.datadoghq.com", "10.0.0.0/8", "169.254.170.23")
 

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from tidegate_analyzer.outbound import Call
+from tidegate.outbound import Call
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tidegate_analyzer.outbound import Call
-from tidegate_analyzer.sigv4 import Keys, signed
+from tidegate.aws.sigv4 import Keys, signed
+from tidegate.outbound import Call
 
 KEYS = {"access": "AKIDEXAMPLE", "secret": "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"}  # of Amazon's documentation
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
