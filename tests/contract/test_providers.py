@@ -724,7 +724,7 @@ async def test_prometheus_signs_nothing_that_is_not_for_amazon(tools, endpoint):
 
 
 async def test_prometheus_of_amazon_needs_a_region(tools, endpoint):
-    with pytest.raises(NotMeasured, match=r"^region not configured in sigv4 or in the AWS default credentials chain$"):
+    with pytest.raises(CallFailed, match=r"^region not configured in sigv4 or in the AWS default credentials chain$"):
         await asked_amazon(tools, endpoint, success("scalar", [1, "1"]), profile="p")
 
 

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import structlog
 
-from tidegate.aws.login import LoginFailed
 from tidegate.errors import UnknownName
 from tidegate.outbound import CallFailed
 from tidegate_analyzer import judge
@@ -50,7 +49,7 @@ class Measurer:
             try:
                 outcome = await self._ask(name, action, config, context, before)
                 judged = self._judged(metric, outcome)
-            except (NotMeasured, CallFailed, LoginFailed, UnknownName) as error:
+            except (NotMeasured, CallFailed, UnknownName) as error:
                 judged = self._failed(str(error))
             except Exception as error:  # noqa: BLE001 - a provider's defect is its metric's Error
                 self._report(error, context, secrets)

@@ -23,7 +23,6 @@ from urllib.parse import urlencode
 from xml.etree import ElementTree as ET
 
 from tidegate.aws.sigv4 import Keys, signed
-from tidegate.errors import TidegateError
 from tidegate.outbound import Answer, Call, CallFailed, Outbound
 
 SECONDS: Final = 10.0
@@ -38,7 +37,7 @@ NO_REGION: Final = "region not configured in sigv4 or in the AWS default credent
 _REGION: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
 
 
-class LoginFailed(TidegateError):  # noqa: N818 - reads as the fact it states
+class LoginFailed(CallFailed):
     """This process has no keys, or does not know its region. The text says which source was asked and what it said."""
 
 
@@ -73,6 +72,8 @@ class Aws:
         if held is None or (held.until is not None and held.until - EARLY <= self._clock()):
             try:
                 held = await self._fetched(region, profile, role)
+            except LoginFailed:
+                raise
             except CallFailed as error:
                 raise LoginFailed(f"could not get SigV4 credentials: {error}") from error
             self._held[profile, role] = held
