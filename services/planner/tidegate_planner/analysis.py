@@ -139,9 +139,9 @@ def _section(at: Situation) -> Json:
 
 
 def _configured(at: Situation, kind: str) -> Analysis | None:
-    """The analysis of this kind that should be running; none on the first deployment, after promotion or abort."""
+    """The analysis of this kind that should be running; none on the first deployment, after an end, on a short way back."""
     progress = at.progress
-    if progress.fully_promoted or progress.abort or progress.promote_full:
+    if progress.fully_promoted or progress.abort or progress.promote_full or at.within_window:
         return None
     if kind == PRE_PROMOTION:
         waiting = not cutover.done(at) and not progress.preview_accepted

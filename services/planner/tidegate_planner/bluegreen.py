@@ -13,7 +13,19 @@ from tidegate import keys
 from tidegate.durations import epoch, rfc3339
 from tidegate.messages import ServiceTarget, TrafficRequested
 from tidegate_planner import analysis, cutover, delays, routing
-from tidegate_planner.progress import BLUE_GREEN_PAUSE, PauseCondition, Progress, aborted, accepted, paused, promoted
+from tidegate_planner.progress import (
+    BLUE_GREEN_PAUSE,
+    FAST_ROLLBACK,
+    FULL_PROMOTION,
+    WITHIN_WINDOW,
+    PauseCondition,
+    Progress,
+    aborted,
+    accepted,
+    at_end,
+    paused,
+    promoted,
+)
 from tidegate_planner.seen import ReplicaSet
 from tidegate_planner.situation import Situation, next_revision
 
@@ -32,6 +44,8 @@ def advanced(at: Situation) -> Progress:
         return progress
     if _is_new(at) and cutover.returns_in_time(at):
         return accepted(progress)
+    if at.within_window and not progress.preview_accepted:
+        return accepted(at_end(progress, steps=None))
     verdict = analysis.verdict(at)
     if verdict.abort_reason is not None:
         return aborted(progress, reason=verdict.abort_reason, now=rfc3339(at.now), steps=None)
@@ -70,7 +84,7 @@ def _passed_before(at: Situation) -> bool:
 
 
 def _passed_after(at: Situation) -> bool:
-    skipped = at.progress.promote_full or cutover.fast_rollback(at)
+    skipped = at.progress.promote_full or at.within_window or cutover.fast_rollback(at)
     return skipped or at.blue_green.post_promotion is None or analysis.passed(at, analysis.POST_PROMOTION)
 
 
@@ -94,8 +108,16 @@ def _after_switch(at: Situation) -> Progress:
     progress = _without_flag(at.progress)
     if not _passed_after(at) or at.new_count.available < at.spec.replicas:
         return progress
-    fast = "Fast rollback" if cutover.fast_rollback(at) else "Completed blue-green update"
-    return promoted(progress, because="Full promotion requested" if progress.promote_full else fast, steps=None)
+    return promoted(progress, because=_reason(at), steps=None)
+
+
+def _reason(at: Situation) -> str:
+    """Of several the first, as in 6.2."""
+    if at.progress.promote_full:
+        return FULL_PROMOTION
+    if at.within_window:
+        return WITHIN_WINDOW
+    return FAST_ROLLBACK if cutover.fast_rollback(at) else "Completed blue-green update"
 
 
 def pause_ends(at: Situation) -> float | None:

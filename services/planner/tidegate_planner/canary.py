@@ -12,7 +12,17 @@ from tidegate.durations import epoch, rfc3339
 from tidegate.messages import TrafficRequested
 from tidegate.rollout import Analysis, Experiment, Pause, SetCanaryScale, SetHeaderRoute, SetMirrorRoute, SetWeight, Step
 from tidegate_planner import analysis, canary_sizes, delays, routing, targets
-from tidegate_planner.progress import CANARY_PAUSE, Progress, aborted, paused, promoted, resumed
+from tidegate_planner.progress import (
+    CANARY_PAUSE,
+    FULL_PROMOTION,
+    WITHIN_WINDOW,
+    Progress,
+    aborted,
+    at_end,
+    paused,
+    promoted,
+    resumed,
+)
 from tidegate_planner.seen import ReplicaSet
 from tidegate_planner.situation import Situation
 
@@ -42,7 +52,9 @@ def _once(at: Situation) -> Progress:
     if verdict.inconclusive is not None:
         return paused(progress, reason=verdict.inconclusive, now=rfc3339(at.now))
     if progress.promote_full:
-        return _promoted_if_available(at, "Full promotion requested")
+        return _promoted_if_available(at, FULL_PROMOTION)
+    if at.within_window:
+        return _promoted_if_available(replace(at, progress=at_end(progress, steps=at.steps)), WITHIN_WINDOW)
     if progress.inconclusive:
         return progress
     progress = _without_stale_flag(at)

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from tidegate.durations import epoch, rfc3339
-from tidegate_planner.situation import Situation
+from tidegate_planner.progress import BACK_TO_STABLE, FAST_ROLLBACK, FULL_PROMOTION, WITHIN_WINDOW
+from tidegate_planner.situation import Situation, goes_back
 from tidegate_planner.strategies import strategy_of
 
 Json = Mapping[str, Any]
 
-COMPLETIONS = {"Full promotion requested": "FastPromoted", "Fast rollback": "FastRolledBack"}
+FAST = "FastRolledBack"
+COMPLETIONS = {FULL_PROMOTION: "FastPromoted", FAST_ROLLBACK: FAST, WITHIN_WINDOW: FAST, BACK_TO_STABLE: FAST}
 
 
 def duration(at: Situation) -> dict[str, Any]:
@@ -50,4 +52,6 @@ def _completion(at: Situation) -> str:
         return "Aborted"
     if not at.progress.fully_promoted:
         return ""
-    return COMPLETIONS.get(at.progress.promoted_because, "Promoted")
+    before = next((each for each in at.seen.replica_sets if each.hash == at.seen.status.get("stableRS")), None)
+    walked = "RolledBack" if goes_back(at.roles.new, before) else "Promoted"
+    return COMPLETIONS.get(at.progress.promoted_because, walked)

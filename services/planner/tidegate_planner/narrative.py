@@ -12,13 +12,12 @@ from typing import Any
 from tidegate import keys
 from tidegate.messages import OutcomeVerb, Record, RolloutOutcome
 from tidegate.rollout import BlueGreen, Canary, Pause, Step
-from tidegate_planner.progress import CANARY_PAUSE
+from tidegate_planner.progress import CANARY_PAUSE, FAST_ROLLBACK, FULL_PROMOTION, WITHIN_WINDOW
 from tidegate_planner.seen import Seen
+from tidegate_planner.situation import within_window
 from tidegate_planner.told import Told, aborted_condition, snapshot
 
 Json = Mapping[str, Any]
-
-FAST_COMPLETIONS = {"FastPromoted": "Full promotion requested", "FastRolledBack": "Fast rollback"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +84,8 @@ class _Teller:
             yield _normal("RolloutNotCompleted", text)
         if self._returned_to_stable() and self._steps():
             yield _normal("SkipSteps", "Rollback to stable ReplicaSets")
+        if now.hash != before.hash and self._within_window() and self._steps() and before.size_of(now.hash) > 0:
+            yield _normal("SkipSteps", "Rollback to active ReplicaSets within RollbackWindow")
         yield from self._scalings()
         yield from self._progress_records()
 
@@ -140,12 +141,21 @@ class _Teller:
         before, now = self._before, self._now
         return now.promoted and before.stable == now.stable and before.hash not in {"", now.hash}
 
+    def _within_window(self) -> bool:
+        """A way back so short that it takes no steps. Once it is over, the version that it replaced is the one told of before."""
+        window = self._seen.spec.rollback_window if self._seen.spec else None
+        replaced = self._before.stable if self._now.promoted else self._now.stable
+        sets = {each.hash: each for each in self._seen.replica_sets}
+        return within_window(window, sets.get(self._now.hash), sets.get(replaced), self._seen.replica_sets)
+
     def _promotion_reason(self) -> str:
         if not self._before.stable:
             return "Initial deploy"
         completion = (self._seen.status.get("duration") or {}).get("completionStatus")
-        if completion in FAST_COMPLETIONS:
-            return FAST_COMPLETIONS[completion]
+        if completion == "FastPromoted":
+            return FULL_PROMOTION
+        if completion == "FastRolledBack":
+            return WITHIN_WINDOW if self._within_window() else FAST_ROLLBACK
         if isinstance(self._strategy, BlueGreen):
             return "Completed blue-green update"
         return f"Completed all {len(self._steps())} canary steps"
@@ -201,11 +211,11 @@ class _Teller:
             yield self._outcome("degraded", f"{now.attempt}.{self._seen.generation}.{now.message}")
 
     def _completed_steps(self) -> Iterator[tuple[int, Step]]:
-        """Steps that were carried out, not jumped over: a first deployment, a return to stable and a full promotion jump."""
+        """Steps that were carried out, not jumped over: a first deployment, a way back and a full promotion jump."""
         before, now, steps = self._before, self._now, self._steps()
         whole = before.stable not in {"", now.stable}  # nothing was told since before this update, and now it is over
         walked = (before.hash == now.hash or whole) and self._promotion_reason().startswith("Completed all")
-        if now.step is None or now.abort or (now.promoted and not walked):
+        if now.step is None or now.abort or (now.promoted and not walked) or self._within_window():
             return
         first = 0 if self._restarted else (before.step or 0)
         for index in range(first, min(now.step, len(steps))):

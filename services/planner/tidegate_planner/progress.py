@@ -15,6 +15,9 @@ BLUE_GREEN_PAUSE = "BlueGreenPause"
 INCONCLUSIVE_RUN = "InconclusiveAnalysisRun"
 INCONCLUSIVE_EXPERIMENT = "InconclusiveExperiment"
 
+FULL_PROMOTION, WITHIN_WINDOW = "Full promotion requested", "Rollback within window"
+FAST_ROLLBACK, BACK_TO_STABLE = "Fast rollback", "Rollback to stable"
+
 
 @dataclass(frozen=True, slots=True)
 class PauseCondition:
@@ -77,9 +80,9 @@ def restarted(before: Progress, *, current_hash: str, steps_hash: str, steps: in
     `steps` is the number of steps, None for a strategy or a plan without any.
     """
     stable_hash = before.stable_hash or current_hash
-    at_end = stable_hash == current_hash
-    index = None if steps is None else steps if at_end else 0
-    because = "" if before.stable_hash else "Initial deploy"
+    nothing_to_do = stable_hash == current_hash
+    index = None if steps is None else steps if nothing_to_do else 0
+    because = "Initial deploy" if not before.stable_hash else BACK_TO_STABLE if nothing_to_do else ""
     return Progress(
         current_hash=current_hash, stable_hash=stable_hash, step_index=index, steps_hash=steps_hash, promoted_because=because
     )
@@ -115,6 +118,11 @@ def resumed(before: Progress, *, reason: str) -> Progress:
     """Without `reason`'s pause; when it was the last one nothing of the controller's pausing is left."""
     left = tuple(pause for pause in before.pauses if pause.reason != reason)
     return replace(before, pauses=left, controller_pause=bool(left))
+
+
+def at_end(before: Progress, *, steps: int | None) -> Progress:
+    """All steps are behind it, without having been taken: only pods are still to be waited for."""
+    return replace(before, step_index=steps, pauses=(), controller_pause=False)
 
 
 def accepted(before: Progress) -> Progress:

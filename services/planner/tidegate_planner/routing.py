@@ -127,7 +127,7 @@ def _rule_weight(at: Situation) -> int:
     available = at.roles.new.available if at.roles.new else 0
     if progress.fully_promoted or progress.abort or available == 0:
         return 0
-    if progress.promote_full:
+    if progress.promote_full or at.within_window:  # no steps: the pods come first, then all of the traffic at once
         if canary.dynamic_stable_scale:
             return canary.max_weight * min(available, at.spec.replicas) // max(1, at.spec.replicas)
         return _recorded_side(at).weight if recorded_hash(at) == progress.current_hash else 0
@@ -139,7 +139,14 @@ def _rule_weight(at: Situation) -> int:
         return 0  # a canary that is about to lose its last pod loses its traffic first (N22)
     if counts_reached(at):
         return goal
-    return min(goal, weight_at(index - 1, canary) if index > 0 else 0)  # pods come before traffic, and go after it (N16)
+    return min(goal, weight_at(index - 1, canary) if index > 0 else 0, _carried_now(at))
+
+
+def _carried_now(at: Situation) -> int:
+    """What the canary has, or its pods can carry: pods come before traffic and go after it (N16), even where steps are skipped."""
+    available = at.roles.new.available if at.roles.new else 0
+    recorded = recorded_weights(at) if recorded_hash(at) == at.progress.current_hash else None
+    return max(recorded.canary if recorded else 0, at.canary.max_weight * available // max(1, at.spec.replicas))
 
 
 def _split(at: Situation) -> Split:
@@ -159,7 +166,7 @@ def _split(at: Situation) -> Split:
 def _canary_serves(at: Situation) -> bool:
     """Header and mirror routes exist only while an update runs and its pods can answer."""
     progress = at.progress
-    ended = progress.fully_promoted or progress.abort or progress.promote_full
+    ended = progress.fully_promoted or progress.abort or progress.promote_full or at.within_window
     return not ended and at.roles.new is not None and at.roles.new.available > 0
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tidegate import keys
 from tidegate.podtemplate import same_template
 from tidegate.rollout import BlueGreen, Canary, Spec
 from tidegate_planner.progress import Progress
@@ -65,6 +66,31 @@ class Situation:
     def new_count(self) -> Count:
         """The new ReplicaSet's pods; none while it is still to be created."""
         return self.roles.new.count if self.roles.new else Count(0, 0)
+
+    @property
+    def within_window(self) -> bool:
+        """Whether this update goes back so little that it asks nobody and measures nothing (`rollbackWindow`)."""
+        return within_window(self.spec.rollback_window, self.roles.new, self.roles.stable, self.seen.replica_sets)
+
+
+def goes_back(new: ReplicaSet | None, stable: ReplicaSet | None) -> bool:
+    """Whether an update leads to a version that came before the one it replaces."""
+    return new is not None and stable is not None and _first_rolled_out(new) < _first_rolled_out(stable)
+
+
+def within_window(revisions: int | None, new: ReplicaSet | None, stable: ReplicaSet | None, sets: Sequence[ReplicaSet]) -> bool:
+    """Fewer than `revisions` versions lie between the one gone back to and the stable one (`argo-behaviour.md` 6.6)."""
+    if not revisions or new is None or stable is None or not goes_back(new, stable):
+        return False
+    older, newer = _first_rolled_out(new), _first_rolled_out(stable)
+    between = (each for each in sets if older < _first_rolled_out(each) < newer and keys.EXPERIMENT_NAME not in each.annotations)
+    return sum(1 for _ in between) < revisions
+
+
+def _first_rolled_out(replica_set: ReplicaSet) -> tuple[str, int]:
+    """Orders versions by age. Times have whole seconds; of two within one the first number that each was given tells."""
+    numbers = [*replica_set.annotations.get(keys.REVISION_HISTORY, "").split(","), str(replica_set.revision)]
+    return replica_set.created, min((int(each) for each in numbers if each.isdigit()), default=0)
 
 
 def number_of_steps(strategy: Canary | BlueGreen) -> int | None:

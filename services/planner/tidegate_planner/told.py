@@ -58,6 +58,9 @@ class Told:
         reasons = (reason if reason == CANARY_PAUSE else f"{reason}@{start}" for reason, start in self.pauses)
         return f"{self.step}:{'/'.join((*reasons, *(('spec.paused',) if self.held_by_hand else ())))}"
 
+    def size_of(self, hash_label: str) -> int:
+        return self.sets[hash_label][2] if hash_label in self.sets else 0
+
     def same_attempt(self, other: "Told") -> bool:
         return (self.hash, self.attempt) == (other.hash, other.attempt)
 

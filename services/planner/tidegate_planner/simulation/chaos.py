@@ -26,7 +26,7 @@ def scenario_of(seed: int) -> Scenario:
     edits = _edits(chance, routed=routed)
     return Scenario(
         seed=seed,
-        manifest=_manifest(chance, routed=routed),
+        manifest=_with_window(seed, _manifest(chance, routed=routed)),
         behaviours={version: _behaviour(chance, first=version == "v1") for version in VERSIONS},
         edits=edits,
         faults=_faults(chance),
@@ -43,7 +43,7 @@ def blue_green_scenario_of(seed: int) -> Scenario:
     edits = tuple(edit for edit in _edits(chance, routed=False) if edit.kind != "steps")
     return Scenario(
         seed=seed,
-        manifest=_rollout(chance, {"blueGreen": blue_green}),
+        manifest=_with_window(seed, _rollout(chance, {"blueGreen": blue_green})),
         behaviours={version: _behaviour(chance, first=version == "v1") for version in VERSIONS},
         edits=edits,
         faults=_faults(chance),
@@ -102,6 +102,14 @@ def _rollout(chance: random.Random, strategy: dict[str, Any]) -> dict[str, Any]:
     if chance.random() < 0.25:
         spec["progressDeadlineAbort"] = True
     return {"metadata": {"name": "app"}, "spec": spec}
+
+
+def _with_window(seed: int, manifest: dict[str, Any]) -> dict[str, Any]:
+    """Drawn apart, so that the seeds kept from before still give the same rest."""
+    chance = random.Random(f"window/{seed}")  # noqa: S311 - must be repeatable, guards no secret
+    if chance.random() >= 0.3:
+        return manifest
+    return {**manifest, "spec": {**manifest["spec"], "rollbackWindow": {"revisions": chance.choice([0, 1, 2, 5])}}}
 
 
 def _limits(chance: random.Random) -> dict[str, Any]:
@@ -234,7 +242,7 @@ def _simpler_manifests(scenario: Scenario) -> Iterator[dict[str, Any]]:
     def manifest(**changed: Any) -> dict[str, Any]:
         return {**scenario.manifest, "spec": {**spec, **changed}}
 
-    for field in ("minReadySeconds", "progressDeadlineAbort"):
+    for field in ("minReadySeconds", "progressDeadlineAbort", "rollbackWindow"):
         if field in spec:
             yield {**scenario.manifest, "spec": {key: value for key, value in spec.items() if key != field}}
     for field in sorted(set(strategy) - {"steps", "trafficRouting", "stableService", "canaryService", "activeService"}):

@@ -8,10 +8,12 @@ from typing import Any
 
 from tidegate import keys
 from tidegate.durations import epoch
-from tidegate.rollout import Analysis, BlueGreen, Canary, Pause, Spec
+from tidegate.messages import Split
+from tidegate.rollout import Analysis, BlueGreen, Canary, Pause, SetCanaryScale, Spec
 from tidegate_planner.plan import Plan, ScaleReplicaSet, ShiftTraffic
-from tidegate_planner.replicas import budget
+from tidegate_planner.replicas import budget, weight_to_replicas
 from tidegate_planner.seen import ReplicaSet, Seen
+from tidegate_planner.situation import new_replica_set, within_window
 
 Json = Mapping[str, Any]
 AT_REST = frozenset({"Healthy", "Degraded", "Paused"})
@@ -42,7 +44,7 @@ def check_decision(seen: Seen, plan: Plan, now: float) -> None:
         if isinstance(action, ShiftTraffic):
             check_split(seen, action)
             check_switch(seen, action, plan.status)
-    if seen.spec is not None and isinstance(seen.spec.strategy, BlueGreen):
+    if seen.spec is not None and isinstance(seen.spec.strategy, BlueGreen) and not goes_back_within_window(seen):
         check_acceptance(seen.status, plan.status, seen.spec.strategy)
     canary = canary_of(seen)
     if canary is not None and not canary.traffic_routing and seen.spec is not None:
@@ -60,6 +62,20 @@ def check_split(seen: Seen, action: ShiftTraffic) -> None:
     if split.canary.weight:
         serving = available.get(split.canary.hash, 0)
         check(serving > 0, "I2", f"weight {split.canary.weight} for {split.canary.hash}, which has no available pod")
+        check_capacity(seen, split, serving)
+
+
+def check_capacity(seen: Seen, split: Split, serving: int) -> None:
+    """N16: a share that grows is carried by pods that serve, but where their number was given apart from the weight."""
+    canary = canary_of(seen)
+    if canary is None or seen.spec is None or any(isinstance(step, SetCanaryScale) for step in canary.steps):
+        return
+    weights = (seen.status.get("canary") or {}).get("weights") or {}
+    recorded = weights.get("canary") or {}
+    held = recorded.get("weight", 0) if recorded.get("podTemplateHash") == split.canary.hash else 0
+    if split.canary.weight > held:
+        needed = weight_to_replicas(weight=split.canary.weight, replicas=seen.spec.replicas, max_weight=split.max_weight)
+        check(serving >= needed, "capacity", f"weight {split.canary.weight} needs {needed} pods, {serving} serve")
 
 
 def check_switch(seen: Seen, action: ShiftTraffic, after: Json) -> None:
@@ -86,6 +102,13 @@ def check_acceptance(before: Json, after: Json, blue_green: BlueGreen) -> None:
         return
     resumed = bool(before.get("controllerPause")) and not before.get("pauseConditions")
     check(resumed, "pause", "the preview was accepted and nobody resumed it")
+
+
+def goes_back_within_window(seen: Seen) -> bool:
+    """Such an update asks nobody (6.6)."""
+    new, window = new_replica_set(seen), seen.spec.rollback_window if seen.spec else None
+    stable = next((each for each in seen.replica_sets if each.hash == seen.status.get("stableRS")), None)
+    return within_window(window, new, stable, seen.replica_sets)
 
 
 def check_budget(seen: Seen, spec: Spec, canary: Canary, scales: Iterable[ScaleReplicaSet]) -> None:
@@ -115,7 +138,7 @@ def check_steering(seen: Seen, after: Json, now: float) -> None:
         check(old == new, "step", f"step index {old} became {new}")
         return
     check(new >= old, "step", f"step index went back from {old} to {new}")
-    if before.get("promoteFull") or before.get("stableRS") == before.get("currentPodHash"):
+    if before.get("promoteFull") or before.get("stableRS") == before.get("currentPodHash") or goes_back_within_window(seen):
         return
     for index in range(old, min(new, len(canary.steps))):
         check_pause_was_over(canary, index, before, now, entered=index == old)
