@@ -24,6 +24,7 @@ KEPT = {
     401: "an old ReplicaSet that waits for the shifter held up the deadline",
     1343: "dynamicStableScale emptied stable while nothing was recorded of the traffic",
     1555: "the share held for an interrupted canary was given to a set without pods",
+    50035: "a version promoted while no pods were wanted left the stable Service on the old one, whose pods then went",
     2376: "a canary went to 0 while its share was held for want of stable pods",
 }
 

@@ -73,9 +73,13 @@ def _routed_sizes(at: Situation, sizes: dict[str, int]) -> dict[str, int]:
 def _carried(at: Situation, each: ReplicaSet) -> int:
     """The pods that a set needs for the traffic it may be getting now; unknown until the data plane is seen to have moved (N15).
 
+    What the stable Service chooses gets traffic, whatever it is: its successor may have been promoted with no pods at all.
+
     Pods asked for by number (`setCanaryScale`) may be fewer than that, but not none (N22).
     """
-    if not routing.settled(at):
+    stable_service = at.seen.services.get(at.canary.stable_service)
+    left_behind = each in at.roles.older and stable_service is not None and stable_service.hash == each.hash
+    if left_behind or not routing.settled(at):
         return at.spec.replicas
     side = routing.canary_side(at)
     if each is not side.behind or side.weight == 0 or each is at.roles.stable:

@@ -149,6 +149,17 @@ def test_after_the_promotion_the_old_pods_wait_for_their_delay_and_for_the_traff
     assert (last.after, last.annotations) == (0, {keys.SCALE_DOWN_DEADLINE: None})
 
 
+def test_what_the_stable_service_still_chooses_keeps_its_pods() -> None:
+    """v2 was promoted while no pods were wanted, so that no Service could move; scaled up again, its first pods are to come."""
+    over = {keys.SCALE_DOWN_DEADLINE: rfc3339(NOW - 1)}
+    sets = (a_set("v2", 4, 0, revision=2), a_set("v1", 1, annotations=over))
+    view = routed("v2", *sets, step=4, stable="v2", services=services("v1", "v1"))
+    assert scaled(decide(confirmed(view), NOW)) == {}
+    moved = (a_set("v2", 4, revision=2), a_set("v1", 1, annotations=over))
+    view = routed("v2", *moved, step=4, stable="v2", services=services("v2", "v2"))
+    assert scaled(decide(confirmed(view), NOW)) == {hash_of("v1"): 0}
+
+
 TARGETS = [
     pytest.param(a_set("v2", 1, 0, revision=2), "app", {}, "v1", id="not onto a set without available pods"),
     pytest.param(a_set("v2", 1, revision=2), "app", {}, "v2", id="onto one that serves"),
