@@ -73,7 +73,9 @@ def test_what_the_peer_stored_is_stored_again(kubectl: Kubectl, namespace: str) 
     named = {f"r{number}": manifest for number, manifest in enumerate(RECORDED.values())}
     items = [manifest | {"metadata": {"name": name, "namespace": namespace}} for name, manifest in named.items()]
     kubectl("create", "--validate=strict", "-f", "-", given={"apiVersion": "v1", "kind": "List", "items": items})
-    stored = json.loads(kubectl("-n", namespace, "get", "ro,ar,exp", "-o", "json").stdout)["items"]
+    # By their full names: where APISIX is installed too, `ar` is its ApisixRoute.
+    kinds = ",".join(f"{plural}.argoproj.io" for plural in ("rollouts", "analysisruns", "experiments"))
+    stored = json.loads(kubectl("-n", namespace, "get", kinds, "-o", "json").stdout)["items"]
     for manifest in stored:
         written = named[manifest["metadata"]["name"]]
         parts = ("spec",) if manifest["kind"] == "Rollout" else ("spec", "status")  # create leaves a status subresource out

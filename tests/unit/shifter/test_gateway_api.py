@@ -2,13 +2,12 @@
 
 import pytest
 
+from tidegate.kube.errors import NotFound
 from tidegate.kube.kinds import GRPC_ROUTE, HTTP_ROUTE, Kind
 from tidegate.kube.memory import MemoryKube
 from tidegate.messages import Destination, Split
 from tidegate_shifter.router import Ask, Owner, Refused
 from tidegate_shifter.routers.gateway_api import FAMILIES, GatewayApi, acceptance, routes_in, selector_text
-
-OLD_TCP = Kind("gateway.networking.k8s.io", "v1alpha2", "tcproutes", "TCPRoute")
 
 
 def ask(config, canary=20):
@@ -87,10 +86,12 @@ async def test_the_namespace_of_the_configuration_is_the_routes():
     assert [len(each["spec"]["rules"][0]["backendRefs"]) for each in kube.snapshot(HTTP_ROUTE)] == [2, 1]
 
 
-async def test_a_cluster_that_serves_only_the_older_version_is_written_in_that():
-    kube = await cluster(route(), kind=OLD_TCP)
-    served = OnlyServes(kube, OLD_TCP)
-    report = await GatewayApi(served).apply(ask({"tcpRoute": "web"}))
+@pytest.mark.parametrize("config", [{"tcpRoute": "web"}, {"tcpRouteSelector": {"matchLabels": {"app": "web"}}}], ids=str)
+@pytest.mark.parametrize("version", FAMILIES["tcp"], ids=lambda kind: f"only {kind.version}")
+async def test_a_cluster_that_serves_one_version_of_a_kind_is_read_and_written_in_that(version, config):
+    kube = await cluster(route(app="web"), kind=version)
+    served = OnlyServes(kube, version)
+    report = await GatewayApi(served).apply(ask(config))
     assert (report.state, report.weight) == ("applied", 20)
 
 
@@ -105,6 +106,11 @@ class OnlyServes:
         return await self._kube.get(
             kind if kind == self._kind else Kind(kind.group, kind.version, "nothing", kind.kind), namespace, name
         )
+
+    async def list(self, kind, namespace, labels):
+        if kind != self._kind:
+            raise NotFound("the server could not find the requested resource", status=404)
+        return await self._kube.list(kind, namespace, labels)
 
     async def merge_patch(self, kind, *arguments, **options):
         assert kind == self._kind

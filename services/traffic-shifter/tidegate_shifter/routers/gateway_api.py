@@ -7,9 +7,11 @@ waited for (None); one that reported for an older generation can (False).
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import ClassVar, Final
 
+from tidegate.kube.errors import NotFound
 from tidegate.kube.kinds import GRPC_ROUTE, HTTP_ROUTE, Kind, Object
 from tidegate.messages import RouterReport
 from tidegate_shifter.changes import odd_one
@@ -159,9 +161,16 @@ class GatewayApi:
         routes = []
         for family, kinds in FAMILIES.items():
             if selector := config.get(f"{family}RouteSelector"):
-                items, _ = await self._kube.list(kinds[-1], namespace, labels=selector_text(selector))
+                items = await self._listed(kinds, namespace, selector_text(selector))
                 routes += [Route(kinds=kinds, name=item["metadata"]["name"]) for item in items]
         return routes
+
+    async def _listed(self, kinds: Iterable[Kind], namespace: str, labels: str) -> list[Object]:
+        """In the newest version that the cluster serves; a kind that it does not serve at all has no routes."""
+        for kind in kinds:
+            with suppress(NotFound):
+                return (await self._kube.list(kind, namespace, labels=labels))[0]
+        return []
 
     async def _target(self, route: Route, namespace: str) -> Target:
         """The version the cluster serves it in; the newest where none does, so that the refusal names that one."""
