@@ -6,24 +6,39 @@ from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tidegate.bus import Bus
 from tidegate.bus.server import LocalNats
 from tidegate.config import Settings
 from tidegate.kube.client import Kube
 from tidegate.kube.credentials import load
-from tidegate.testing import FaultProxy, Outcomes, Scene, Suite
+from tidegate.testing import Endpoint, FaultProxy, Outcomes, Reply, Scene, Suite
 from tidegate_cli.local.services import MODULES
 from tidegate_cli.local.stack import install_crds
 from tidegate_embedded import ControlPlane
 from tidegate_embedded.testing import create_namespace, shared_control_plane
 
 
+ROUTES = Path(__file__).parents[1] / "data" / "crds" / "gateway.networking.k8s.io_httproutes.yaml"
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
 @pytest.fixture(scope="session")
 def control_plane() -> Iterator[ControlPlane]:
     with shared_control_plane() as running:
         asyncio.run(install_crds(running.kubeconfig))
+        routes = yaml.safe_load(ROUTES.read_text())
+        if routes["metadata"]["name"] not in {each["metadata"]["name"] for each in running.client.get(CRDS)["items"]}:
+            running.client.post(CRDS, routes)
         yield running
+
+
+@pytest.fixture
+def metrics() -> Iterator[Endpoint]:
+    """Whatever is asked: no errors."""
+    with Endpoint(lambda _: Reply(body=b'{"errors": 0}')) as endpoint:
+        yield endpoint
 
 
 @pytest.fixture

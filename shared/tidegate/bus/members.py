@@ -1,4 +1,4 @@
-"""Who is alive: each process beats once a second on `tidegate.members.<group>.<id>`; three seconds of silence mean gone.
+"""Who is alive: each process beats twice a second on `tidegate.members.<group>.<id>`; two seconds of silence mean gone (`roll`).
 
 Plain NATS, not a key-value bucket: a lease in a bucket writes to disk once a second per replica, can be deleted under the
 processes that count on it, and its expiry sends no event, so the silence has to be timed here anyway. A newcomer's beat is
@@ -18,11 +18,11 @@ import nats.errors
 import structlog
 from nats.aio.msg import Msg
 
+from tidegate.bus.roll import BEAT_SECONDS, Roll
+
 if TYPE_CHECKING:
     from tidegate.bus.client import Bus
 
-BEAT_SECONDS = 1.0
-SILENCE_SECONDS = 3.0
 _HERE, _HELLO, _BYE = b"here", b"hello", b"bye"
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,7 @@ class Members:
         self._client = bus.client
         self._group = group
         self._changed = changed
-        self._heard: dict[str, float] = {}
+        self._roll = Roll(self.me)
         self._stopping = False
 
     async def run(self) -> None:
@@ -53,17 +53,16 @@ class Members:
 
     def reconnected(self) -> None:
         """Nobody could be heard meanwhile: everybody gets a new chance."""
-        now = self._now()
-        self._heard = dict.fromkeys(self._heard, now)
+        self._roll.forgive(self._now())
 
     async def _hear(self, msg: Msg) -> None:
         member = msg.subject.rsplit(".", 1)[-1]
         if member == self.me:
             return
         if msg.data == _BYE:
-            self._heard.pop(member, None)
+            self._roll.left(member)
         else:
-            self._heard[member] = self._now()
+            self._roll.heard(member, self._now())
             if msg.data == _HELLO:
                 await self._say(_HERE)
         self._count()
@@ -75,9 +74,7 @@ class Members:
     def _count(self) -> None:
         if not self._client.is_connected:
             return
-        now = self._now()
-        self._heard = {member: at for member, at in self._heard.items() if now - at < SILENCE_SECONDS}
-        live = frozenset(self._heard) | {self.me}
+        live = self._roll.live(self._now())
         if live != self.live:
             log.info("bus.members_changed", group=self._group, live=len(live))
             self.live = live

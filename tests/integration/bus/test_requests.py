@@ -192,7 +192,7 @@ async def test_members_know_each_other_within_a_beat_and_notice_an_end_at_once(b
     async with Bus.connect(settings, service="other") as other:
         theirs = other.members("crew")
         await until(lambda: mine.live == theirs.live == {mine.me, theirs.me}, seconds=5)
-    await until(lambda: mine.live == {mine.me}, seconds=2)  # it said good-bye: no three seconds of silence
+    await until(lambda: mine.live == {mine.me}, seconds=2)  # it said good-bye: no silence to wait for
     assert changes == [2, 1]
 
 
