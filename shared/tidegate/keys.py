@@ -42,3 +42,6 @@ COMMANDS = "tidegate.dev/commands"
 """On a Rollout that was commanded through the bus: the last few commands, `<digest of the id>.<digest of where it stood then>`
 joined by commas. A command that is delivered again once it acted must not act again (two promotions pass two gates).
 """
+
+MOST_READY = "tidegate.dev/most-ready"
+"""On the new ReplicaSet of an update whose pods stopped being ready: how many of them were at most. Fewer are no progress."""

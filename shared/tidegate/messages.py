@@ -17,9 +17,7 @@ TRAFFIC = "TIDEGATE_TRAFFIC"
 ANALYSIS = "TIDEGATE_ANALYSIS"
 OUTCOMES = "TIDEGATE_OUTCOMES"
 
-DnsName = Annotated[
-    str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253, description="a Kubernetes object name")
-]
+DnsName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253, description="a Kubernetes object name")]
 Fence = Annotated[
     int,
     Field(

@@ -19,7 +19,6 @@ from tidegate_cli.local.stack import install_crds
 from tidegate_embedded import ControlPlane
 from tidegate_embedded.testing import create_namespace, shared_control_plane
 
-
 ROUTES = Path(__file__).parents[1] / "data" / "crds" / "gateway.networking.k8s.io_httproutes.yaml"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tidegate import keys
+from tidegate_planner import relapses
 from tidegate_planner.analysis import owner_reference
 from tidegate_planner.plan import Action, AnnotateRollout, CreateReplicaSet, DeleteReplicaSet, ScaleReplicaSet
 from tidegate_planner.seen import ReplicaSet
@@ -66,6 +67,8 @@ def _change(
         annotations[keys.DESIRED_REPLICAS] = str(at.spec.replicas)
     if each.hash in deadlines:
         annotations[keys.SCALE_DOWN_DEADLINE] = deadlines[each.hash]
+    if each is at.roles.new:
+        annotations.update(relapses.mark(at))
     if size == each.replicas and not annotations:
         return None
     return ScaleReplicaSet(name=each.name, hash=each.hash, before=each.replicas, after=size, annotations=annotations)

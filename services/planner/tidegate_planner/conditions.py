@@ -60,7 +60,7 @@ class Conditions:
 
 
 def made_progress(before: Json, after: Json) -> bool:
-    """Between two statuses (6.3): pods of the new version changed, old ones went, some became ready, or the plan moved on."""
+    """Between two statuses (6.3): pods of the new version changed, old ones went, or the plan moved on; `relapses` judges readiness."""
 
     def number(status: Json, field: str) -> int:
         return int(status.get(field) or 0)
@@ -73,7 +73,5 @@ def made_progress(before: Json, after: Json) -> bool:
         any(before.get(field) != after.get(field) for field in steering)
         or number(before, "updatedReplicas") != number(after, "updatedReplicas")
         or old(after) < old(before)
-        or number(after, "readyReplicas") > number(before, "readyReplicas")
-        or number(after, "availableReplicas") > number(before, "availableReplicas")
         or (before.get("blueGreen") or {}) != (after.get("blueGreen") or {})
     )

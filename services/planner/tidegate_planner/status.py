@@ -10,7 +10,7 @@ from typing import Any
 
 from tidegate.durations import epoch, rfc3339
 from tidegate.rollout import selector_text
-from tidegate_planner import chronicle, conditions
+from tidegate_planner import chronicle, conditions, relapses
 from tidegate_planner.conditions import Conditions
 from tidegate_planner.situation import Situation
 from tidegate_planner.strategies import strategy_of
@@ -157,7 +157,7 @@ def _set_progressing(at: Situation, held: Conditions, status: Json, *, turned_un
         held.put(kind, status="True", reason=conditions.SET_NOT_AVAILABLE, message=message, touch=True)
     elif _is_paused_now(at, held):
         return ""
-    elif conditions.made_progress(at.seen.status, status) or not held.get(kind) or _success_is_over(at, held):
+    elif _made_progress(at, status) or not held.get(kind) or _success_is_over(at, held):
         message = f'ReplicaSet "{name}" is progressing.'
         held.put(kind, status="True", reason=conditions.SET_UPDATED, message=message, touch=True)
     elif timed_out(at, held):
@@ -166,6 +166,10 @@ def _set_progressing(at: Situation, held: Conditions, status: Json, *, turned_un
         if turned and at.spec.progress_deadline_abort and not at.progress.fully_promoted:
             return message
     return ""
+
+
+def _made_progress(at: Situation, status: Json) -> bool:
+    return conditions.made_progress(at.seen.status, status) or relapses.gained(at)
 
 
 def _success_is_over(at: Situation, held: Conditions) -> bool:

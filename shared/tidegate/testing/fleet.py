@@ -5,16 +5,17 @@ delivered under its own id, and none of them tells what did not happen.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from tidegate.errors import KubeError, Retry
 from tidegate.keys import REVISION
 from tidegate.kube.kinds import Object
-from tidegate.testing.manifests import BLUE, YELLOW, a_rollout
+from tidegate.testing.manifests import BLUE, YELLOW, a_rollout, a_service, an_analysis_template, an_http_route
 from tidegate.testing.scene import Scene, healthy_on
-from tidegate.testing.waiting import PATIENCE, POLL
+from tidegate.testing.waiting import PATIENCE, POLL, eventually
 
 STEPS: tuple[Object, ...] = (
     {"setWeight": 20}, {"pause": {}},
@@ -28,31 +29,86 @@ GATE = 1  # the step that waits for a person
 REPLICAS = 5
 
 
-def story_of(steps: Sequence[Object]) -> list[str]:
-    """What an undisturbed rollout tells of this plan, in order."""
+MEASURED = "errors"
+ANALYSIS: Object = {"analysis": {"templates": [{"templateName": MEASURED}]}}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a rollout has besides its pods. `shifts`: Services and an HTTPRoute; `measures`: a verdict before its second weight."""
+
+    services: bool = False
+    shifts: bool = False
+    measures: bool = False
+
+    def plan(self, steps: Sequence[Object]) -> list[Object]:
+        return [*steps[: GATE + 1], ANALYSIS, *steps[GATE + 1 :]] if self.measures else list(steps)
+
+    def canary(self, name: str, namespace: str) -> Mapping[str, Any]:
+        named = {"stableService": f"{name}-stable", "canaryService": f"{name}-canary"} if self.services or self.shifts else {}
+        plugin = {"argoproj-labs/gatewayAPI": {"httpRoute": name, "namespace": namespace}}
+        routing = {"trafficRouting": {"plugins": plugin}, "scaleDownDelaySeconds": 1} if self.shifts else {}
+        return {**named, **routing}
+
+    def around(self, name: str) -> list[Object]:
+        """The objects that its strategy names."""
+        stable, canary = f"{name}-stable", f"{name}-canary"
+        services = [a_service(each, app=name) for each in (stable, canary)] if self.services or self.shifts else []
+        return [*services, *([an_http_route(name, stable=stable, canary=canary)] if self.shifts else [])]
+
+
+PLAIN, SERVED, ROUTED = Kind(), Kind(services=True), Kind(shifts=True)
+ROUTED_AND_MEASURED = Kind(shifts=True, measures=True)
+MIXED = (ROUTED_AND_MEASURED, PLAIN, SERVED, ROUTED_AND_MEASURED)
+
+
+def story_of(steps: Sequence[Object], kind: Kind = PLAIN) -> list[str]:
+    """What an undisturbed rollout tells of this plan, but for the order; once it is promoted the canary's weight is 0 again."""
     story = ["started"]
     for index, step in enumerate(steps):
         story += [f"paused {index}", "resumed"] if "pause" in step else []
+        story += ["weight-changed"] if kind.shifts and "setWeight" in step else []
+        story += ["analysis-concluded"] if "analysis" in step else []
         story.append(f"step-completed {index}")
-    return [*story, "promoted", "completed"]
+    return [*story, *(["weight-changed"] if kind.shifts else []), "promoted", "completed"]
 
 
 @dataclass(slots=True)
 class Fleet:
-    """`await fleet.create()`, then `async with asyncio.TaskGroup()`: `fleet.drive()` beside the faults, then `fleet.judge()`."""
+    """`await fleet.create()`, then `async with asyncio.TaskGroup()`: `fleet.drive()` beside the faults, then `fleet.judge()`.
+
+    The kinds take turns; those that measure ask `metrics`, an address that answers `{"errors": 0}`.
+    """
 
     scene: Scene
     size: int = 4
     replicas: int = REPLICAS
     steps: Sequence[Object] = STEPS
+    kinds: Sequence[Kind] = (PLAIN,)
+    metrics: str = ""
     highest: dict[str, int] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
         return [f"web-{number}" for number in range(self.size)]
 
+    def kind_of(self, name: str) -> Kind:
+        return self.kinds[self.names.index(name) % len(self.kinds)]
+
+    def plan_of(self, name: str) -> list[Object]:
+        return self.kind_of(name).plan(self.steps)
+
+    @property
+    def longest_plan(self) -> int:
+        return max(len(self.plan_of(name)) for name in self.names)
+
     async def create(self) -> None:
-        await self.scene.apply(*(a_rollout(name, replicas=self.replicas, steps=self.steps) for name in self.names))
+        if any(kind.measures for kind in self.kinds):
+            await self.scene.apply(a_template(self.metrics))
+        for name in self.names:
+            canary = self.kind_of(name).canary(name, self.scene.namespace)
+            await self.scene.apply(*self.kind_of(name).around(name))
+            await self.scene.apply(a_rollout(name, replicas=self.replicas, steps=self.plan_of(name), canary=canary))
         for name in self.names:
             await self.scene.until(name, healthy_on(BLUE))
 
@@ -86,7 +142,7 @@ class Fleet:
         if status.get("currentPodHash") != status.get("stableRS"):
             self.highest[name] = max(self.highest.get(name, 0), int(status.get("currentStepIndex") or 0))
         elif healthy_on(YELLOW)(rollout):
-            self.highest[name] = len(self.steps)
+            self.highest[name] = len(self.plan_of(name))
         return rollout
 
     async def _help(self, name: str, rollout: Object) -> None:
@@ -111,16 +167,27 @@ class Fleet:
     async def _judge_end(self, name: str) -> None:
         rollout = await self.scene.until(name, healthy_on(YELLOW))
         assert rollout["metadata"]["annotations"][REVISION] == "2", f"a fault looks like a new revision: {rollout}"
-        sets = await self.scene.replica_sets(name)
-        found = [(each["metadata"]["annotations"][REVISION], each["spec"]["replicas"]) for each in sets]
-        assert found == [("1", 0), ("2", self.replicas)], f"{name} has the ReplicaSets {found}"
+
+        async def sizes() -> list[tuple[str, int]]:
+            sets = await self.scene.replica_sets(name)
+            return [(each["metadata"]["annotations"][REVISION], each["spec"]["replicas"]) for each in sets]
+
+        wanted = [("1", 0), ("2", self.replicas)]  # what had traffic may stay a little longer
+        assert await eventually(sizes, lambda found: found == wanted or len(found) != 2, what=f"{name}'s old pods to go") == wanted
 
     def _judge_story(self, name: str, *, whole: bool) -> None:
         """Their order may differ where a process died between two of them: consumers have the time and the step."""
         told = [str(each).removesuffix(" r2") for each in self.scene.outcomes.of(self.scene.namespace, name, revision=2)]
-        story = story_of(self.steps)
+        story = story_of(self.plan_of(name), self.kind_of(name))
         assert not set(told) - set(story), f"{name} told what did not happen: {told}"
         for each in set(told):
             assert told.count(each) <= story.count(each), f"{each} of {name} came under two ids: {told}"
         if whole:
             assert sorted(told) == sorted(story), f"{name} told {told}"
+
+
+def a_template(url: str) -> Object:
+    """Two measurements, a second apart."""
+    provider = {"web": {"url": url, "jsonPath": "{$.errors}"}}
+    metric = {"name": MEASURED, "count": 2, "interval": "1s", "successCondition": "result == 0", "provider": provider}
+    return an_analysis_template(MEASURED, metric)
