@@ -102,17 +102,17 @@ class Side:
 
 
 def canary_side(at: Situation) -> Side:
-    """The first rule of 3.8 that fits; all is kept as it was while stable could not carry the share it would get.
+    """The first rule of 3.8 that fits; a share that stable could not carry is not given to it.
 
     What is kept may be the share of an interrupted revision: a third one, or the way back to a stable that was scaled down,
-    must not throw all traffic on too few pods (N6).
+    must not throw all traffic on too few pods (N6). What stable loses is no burden to it: a good version gets out (N4).
     """
     weight, stable = _rule_weight(at), at.roles.stable
     share = (at.canary.max_weight - weight) * at.spec.replicas // at.canary.max_weight
     if stable is None or stable.available >= share:
         return Side(weight, at.roles.new)
     held = _recorded_side(at)
-    return held if held.weight and held.behind is not stable else Side(weight, at.roles.new)
+    return held if held.weight > weight and held.behind is not stable else Side(weight, at.roles.new)
 
 
 def _recorded_side(at: Situation) -> Side:

@@ -213,6 +213,16 @@ class Cluster:
             self._count(owned)
             self.clock.after(CONTROLLER_DELAY, lambda: self.reconcile(name))
 
+    def break_pods(self, version: str) -> None:
+        """What they depend on is gone: none of this version serves any more, nor ever will."""
+        self._behaviours = {**self._behaviours, version: PodBehaviour(ready_after=None)}
+        for owned in self.sets.values():
+            if version_of(owned.seen.template) == version:
+                owned.behaviour = self._behaviours[version]
+                for pod in owned.pods:
+                    pod.ready_at = None
+                self._count(owned)
+
     def _start(self, name: str, owned: Owned, pod: Pod, number: int) -> None:
         pod.scheduled, behaviour = True, owned.behaviour
         if behaviour.ready_after is None:

@@ -11,7 +11,7 @@ Json = Mapping[str, Any]
 
 EditKind = Literal[
     "image", "template", "steps", "replicas", "pause", "unpause", "abort", "retry", "promote", "promote-full",
-    "delete-set", "kill-pods", "wipe-bus", "break-spec", "mend-spec", "take-name",
+    "delete-set", "kill-pods", "break-pods", "wipe-bus", "break-spec", "mend-spec", "take-name",
 ]  # fmt: skip
 Shifter = Literal["prompt", "slow", "failing", "dead"]
 

@@ -1,0 +1,119 @@
+"""Situations in which users of the peer were let down, one by one, on the modelled cluster; each test names the thread.
+
+What random rollouts may never do is in `test_seeds.py`; here each story has an end that was asked for.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tidegate_planner.simulation.run import Run
+from tidegate_planner.simulation.scenario import Edit, Faults, PodBehaviour, Scenario, pod_template
+from tidegate_planner.simulation.scheduler import START
+
+UPDATED_AT = 20.0
+SERVICES = {"stableService": "stable", "canaryService": "canary"}
+ROUTED = {**SERVICES, "trafficRouting": {"plugins": {"argoproj-labs/gatewayAPI": {"httpRoute": "app", "namespace": "default"}}}}
+
+
+def rollout(strategy: Mapping[str, Any], **spec: Any) -> dict[str, Any]:
+    fields = {"replicas": 4, "selector": {"matchLabels": {"app": "app"}}, "template": pod_template("v1"), **spec}
+    kind = "blueGreen" if "activeService" in strategy else "canary"
+    return {"metadata": {"name": "app"}, "spec": {**fields, "strategy": {kind: strategy}}}
+
+
+def story(manifest: dict[str, Any], *edits: Edit, pods: Mapping[str, PodBehaviour] | None = None, **given: Any) -> Run:
+    """Of an update to v2 after twenty quiet seconds, and of what else happens."""
+    begun = Edit(at=UPDATED_AT, kind="image", value="v2")
+    return Run(Scenario(seed=1, manifest=manifest, behaviours=pods or {}, edits=(begun, *edits), **given))
+
+
+def after(run: Run, seconds: float) -> Run:
+    """So long after the update was asked for."""
+    run.clock.run(START + UPDATED_AT + seconds)
+    return run
+
+
+def ended(run: Run) -> tuple[str, str, dict[str, int]]:
+    """Phase, version of the stable ReplicaSet, and pods wanted by version."""
+    status = run.cluster.rollout.status
+    images = {each.seen.hash: each.seen.template["spec"]["containers"][0]["image"] for each in run.cluster.sets.values()}
+    sizes = {images[each.seen.hash]: each.seen.replicas for each in run.cluster.sets.values() if each.seen.replicas}
+    return status["phase"], images[status["stableRS"]], sizes
+
+
+LOOPING = PodBehaviour(ready_after=2.0, spread=0.9, crash_every=3.0)
+
+
+@pytest.mark.parametrize("abort", [False, True])
+@pytest.mark.parametrize(
+    "strategy", [{}, {"steps": [{"setWeight": 50}]}, {**ROUTED, "steps": [{"setWeight": 50}]}], ids=["plain", "steps", "routed"]
+)
+def test_pods_that_crash_again_and_again_meet_their_deadline(strategy: dict[str, Any], abort: bool) -> None:
+    """AR#3765: more than a day, since each pod that was ready for a moment set the clock back."""
+    manifest = rollout(strategy, replicas=10, progressDeadlineSeconds=60, progressDeadlineAbort=abort)
+    run = after(story(manifest, pods={"v2": LOOPING}), 50)
+    assert run.cluster.rollout.status["phase"] == "Progressing"
+    phase, stable, sizes = ended(after(run, 200))
+    assert (phase, stable) == ("Degraded", "app:v1")
+    assert not abort or sizes == {"app:v1": 10}
+
+
+def test_a_stable_version_that_crashes_does_not_set_the_clock_of_its_successor_back_either() -> None:
+    manifest = rollout({"maxSurge": 1, "maxUnavailable": 0}, replicas=4, progressDeadlineSeconds=60)
+    run = story(manifest, pods={"v1": LOOPING, "v2": PodBehaviour(ready_after=None)})
+    assert ended(after(run, 200))[0] == "Degraded"
+
+
+def test_pods_that_take_their_time_one_after_the_other_are_progress_for_as_long_as_they_come() -> None:
+    """Ten, half a minute apart: five minutes in all, with a deadline of one."""
+    manifest = rollout({"maxSurge": "100%", "maxUnavailable": 0}, replicas=10, progressDeadlineSeconds=60)
+    run = story(manifest, pods={"v2": PodBehaviour(ready_after=30.0, spread=30.0)})
+    assert after(run, 290).cluster.rollout.status["phase"] == "Progressing"
+    assert ended(after(run, 400)) == ("Healthy", "app:v2", {"app:v2": 10})
+
+
+
+
+# --- N4: a good version gets out ------------------------------------------------------------------------------------------
+
+BROKEN_LATER = Edit(at=UPDATED_AT - 5, kind="break-pods", value="v1")
+STEPS = [{"setWeight": 25}, {"pause": {"duration": 5}}, {"setWeight": 50}, {"pause": {"duration": 5}}]
+ALL_STRATEGIES = [
+    pytest.param({}, id="plain"),
+    pytest.param({"steps": STEPS}, id="steps"),
+    pytest.param({"steps": STEPS, "maxSurge": 1, "maxUnavailable": 0}, id="steps, nothing may be missing"),
+    pytest.param({"steps": STEPS, "maxSurge": 0, "maxUnavailable": 1}, id="steps, no surge"),
+    pytest.param({"steps": STEPS, **SERVICES}, id="services"),
+    pytest.param({"steps": STEPS, **ROUTED}, id="routed"),
+    pytest.param({"steps": STEPS, **ROUTED, "dynamicStableScale": True}, id="routed, dynamic"),
+    pytest.param({"activeService": "active", "previewService": "preview"}, id="blue-green"),
+    pytest.param({"activeService": "active", "autoPromotionSeconds": 5}, id="blue-green with a pause"),
+]
+
+
+@pytest.mark.parametrize("strategy", ALL_STRATEGIES)
+def test_a_good_version_gets_out_though_the_stable_one_is_broken(strategy: dict[str, Any]) -> None:
+    """AR#1774, AR#1416, AR#841: neither back nor forward until an outside dependency was mended."""
+    run = story(rollout(strategy, replicas=4, progressDeadlineSeconds=120), BROKEN_LATER)
+    assert ended(after(run, 110)) == ("Healthy", "app:v2", {"app:v2": 4})
+
+
+@pytest.mark.parametrize("more", [{}, {"dynamicStableScale": True}])
+def test_each_step_takes_more_users_away_from_a_stable_version_that_is_broken(more: dict[str, Any]) -> None:
+    """The peer leaves all traffic as it is while stable is short of pods, and lets the steps pass."""
+    run = story(rollout({"steps": [{"setWeight": 25}, {"setWeight": 50}, {"pause": {}}], **ROUTED, **more}), BROKEN_LATER)
+    assert after(run, 30).cluster.rollout.status["phase"] == "Paused"
+    assert sorted(run.shifter.weights().values()) == [50, 50]
+
+
+@pytest.mark.parametrize("strategy", ALL_STRATEGIES)
+def test_a_good_version_gets_out_after_a_bad_one_was_given_up(strategy: dict[str, Any]) -> None:
+    """AR#1593, AR#3120: a failed update is no reason to hold up the one that mends it."""
+    mended = Edit(at=UPDATED_AT + 60, kind="image", value="v3")
+    manifest = rollout(strategy, replicas=4, progressDeadlineSeconds=30)
+    run = story(manifest, mended, pods={"v2": PodBehaviour(ready_after=None)})
+    assert after(run, 55).cluster.rollout.status["phase"] == "Degraded"
+    phase, stable, sizes = ended(after(run, 160))
+    assert (phase, stable, sizes.get("app:v3"), sizes.get("app:v2")) == ("Healthy", "app:v3", 4, None)
