@@ -41,9 +41,7 @@ class Play:
         await self.healthy()
 
     async def patch(self, patch: Object, *, status: bool = False) -> None:
-        written = await self._kube.merge_patch(
-            ROLLOUT, self.film.namespace, "app", patch, subresource="status" if status else None
-        )
+        written = await self._kube.merge_patch(ROLLOUT, self.film.namespace, "app", patch, subresource="status" if status else None)
         await self._seen(written)
 
     async def image(self, tag: str) -> None:

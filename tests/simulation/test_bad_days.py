@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tidegate_planner.simulation.run import Run
-from tidegate_planner.simulation.scenario import Edit, Faults, PodBehaviour, Scenario, pod_template
+from tidegate_planner.simulation.scenario import Edit, PodBehaviour, Scenario, pod_template
 from tidegate_planner.simulation.scheduler import START
 
 UPDATED_AT = 20.0
@@ -72,8 +72,6 @@ def test_pods_that_take_their_time_one_after_the_other_are_progress_for_as_long_
     run = story(manifest, pods={"v2": PodBehaviour(ready_after=30.0, spread=30.0)})
     assert after(run, 290).cluster.rollout.status["phase"] == "Progressing"
     assert ended(after(run, 400)) == ("Healthy", "app:v2", {"app:v2": 10})
-
-
 
 
 # --- N4: a good version gets out ------------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ class Conditions:
 
 
 def made_progress(before: Json, after: Json) -> bool:
-    """Between two statuses (6.3): pods of the new version changed, old ones went, or the plan moved on; `relapses` judges readiness."""
+    """Between two statuses (6.3): pods of the new version changed, old ones went, or the plan moved on. Readiness: `relapses`."""
 
     def number(status: Json, field: str) -> int:
         return int(status.get(field) or 0)

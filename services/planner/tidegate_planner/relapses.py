@@ -1,8 +1,8 @@
-"""Readiness that is gained again is no progress: pods in a crash loop are ready every now and then, and the deadline of their update
-must fire all the same (N2, AR#3765).
+"""Readiness that is gained again is no progress: pods in a crash loop are ready every now and then, and the deadline of their
+update must fire all the same (N2, AR#3765).
 
-Rule of this file: pure. Nothing is noted while pods only become ready. Once more of them stopped being ready than went away, the new
-ReplicaSet itself carries how many of its pods were ready at most (`most-ready`); from then on only more than that counts.
+Rule of this file: pure. Nothing is noted while pods only become ready. Once more of them stopped being ready than went away, the
+new ReplicaSet itself carries how many of its pods were ready at most (`most-ready`); from then on only more than that counts.
 """
 
 from tidegate import keys

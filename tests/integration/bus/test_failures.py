@@ -150,7 +150,6 @@ async def test_a_message_that_was_handed_out_often_and_never_finished_is_dead_be
     async def never(message, envelope):
         handled.append(message)
 
-
     async with Bus.connect(Settings(nats_url=bus.client.servers[0].geturl()), service="test") as again:
         again.consume(PLANNER_REQUESTS, {RolloutCommanded: never})
         async with asyncio.timeout(30):

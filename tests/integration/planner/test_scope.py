@@ -57,9 +57,7 @@ async def test_without_an_instance_id_those_that_carry_one_are_left_alone(scene:
         assert await is_untouched(scene, "theirs")
 
 
-async def test_a_planner_of_one_namespace_serves_that_one_only(
-    new_scene: Callable[[], Scene], a_planner: PlannerFactory
-) -> None:
+async def test_a_planner_of_one_namespace_serves_that_one_only(new_scene: Callable[[], Scene], a_planner: PlannerFactory) -> None:
     inside, outside = new_scene(), new_scene()
     await outside.apply(a_rollout())
     with a_planner(TIDEGATE_NAMESPACE=inside.namespace, **RESYNC):
