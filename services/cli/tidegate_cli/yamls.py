@@ -9,12 +9,16 @@ import yaml
 from tidegate.errors import TidegateError
 
 
-def documents(file: Path) -> list[dict[str, Any]]:
-    """All objects in it, Lists taken apart; `-` is standard input."""
+def text_of(file: Path) -> str:
     try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text()
+        return sys.stdin.read() if str(file) == "-" else file.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise TidegateError(f"{file} cannot be read: {error}") from error
+
+
+def documents(file: Path) -> list[dict[str, Any]]:
+    """All objects in it, Lists taken apart; `-` is standard input."""
+    text = text_of(file)
     try:
         loaded = [each for each in yaml.safe_load_all(text) if each is not None]
     except yaml.YAMLError as error:

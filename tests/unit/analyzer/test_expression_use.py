@@ -1,10 +1,11 @@
 """What users of conditions see: answers that are bool, errors with a place, old spellings, and `tidegate eval`."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from tidegate_analyzer.expression import ExpressionError, answer, condition, text_of
+from tidegate_analyzer.expression import ExpressionError, OverBudget, condition, evaluate, presentable, text_of
 from tidegate_analyzer.expression import compile as compile_expression
 
 
@@ -88,19 +89,33 @@ def test_now_is_an_argument() -> None:
         program.evaluate(None)
 
 
-def test_eval_answers_with_a_value_or_an_error() -> None:
-    assert answer("result[0] > 0.9", "[0.95]") == {"value": True}
-    assert answer("map(result, # * 2)", "[1, 2]") == {"value": [2, 4]}
-    assert answer("result contains 'ok'", "all ok") == {"value": True}
-    assert answer("result", "null") == {"value": None}
-    assert answer("duration('90s')", "null") == {"value": 90_000_000_000}
-    assert answer("1 / 0", "null") == {"value": "+Inf"}
-    assert answer("groupBy(result, #)", "[1]") == {"value": "map[1:[1]]"}
-    assert answer("result[3]", "[0.95]") == {"error": "index out of range: 3 (array length is 1) (1:7)\n | result[3]\n | ......^"}
+@pytest.mark.parametrize(
+    ("expression", "result", "shown"),
+    [
+        ("map(result, # * 2)", [1, 2.25], [2, 4.5]),
+        ("result", None, None),
+        ("[1 / 0, -1 / 0, 0 / 0]", None, ["+Inf", "-Inf", "NaN"]),
+        ("9223372036854775807", None, 9223372036854775807),
+        ("9007199254740993 + 0.0", None, 9007199254740992),
+        ("1e300", None, 1e300),
+        ("result", 2**70, float(2**70)),
+        ("duration('90s')", None, 90_000_000_000),
+        ("date('2024-01-02 03:04:05')", None, "2024-01-02T03:04:05Z"),
+        ("{a: date('2024-03-02').Month()}", None, {"a": 3}),
+        ("b'ab'", None, "YWI="),
+        ("timezone('UTC')", None, "UTC"),
+        ("[groupBy(result, #)]", [1], ["map[1:[1]]"]),
+        ("fromPairs([['a', 1]])", None, "map[a:1]"),
+        ("result", {"b": float("nan"), "a": [True]}, {"a": [True], "b": "NaN"}),
+    ],
+)
+def test_a_value_is_shown_as_json_and_what_json_has_no_word_for_as_go_prints_it(expression: str, result: Any, shown: Any) -> None:
+    assert repr(presentable(evaluate(expression, result))) == repr(shown)
 
 
-def test_an_answer_too_large_to_print_is_an_error() -> None:
-    assert "budget exceeded" in answer("reduce(1..60, [#acc, #acc], 1)", "null")["error"]
+def test_a_value_too_large_to_print_is_an_error() -> None:
+    with pytest.raises(OverBudget, match="budget exceeded"):
+        presentable(evaluate("reduce(1..60, [#acc, #acc], 1)", None))
 
 
 def test_values_print_as_in_go() -> None:

@@ -86,6 +86,36 @@ def test_eval_prints_the_value_or_the_mistake(run: Run, expression: str, code: i
     assert run("eval", expression, "--result", "2")[:2] == (code, out)
 
 
+def test_eval_takes_an_expression_that_begins_with_a_minus_and_no_result(run: Run) -> None:
+    assert run("eval", "-2 ** 2")[:2] == (0, "-4\n")
+
+
+def test_eval_answers_a_batch_line_by_line_and_no_bad_line_stops_it(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "asked.jsonl"
+    file.write_text(
+        '{"expression": "result[0] / 2", "result": [1]}\n'
+        "not JSON\n"
+        "\n"
+        '{"result": 1}\n'
+        '{"expression": "result[1]", "result": [1]}\n'
+        '{"expression": "1 / 0"}\n'
+    )
+    code, out, _ = run("eval", "--batch", str(file))
+    assert code == 0
+    assert [orjson.loads(line) for line in out.splitlines()] == [
+        {"value": 0.5},
+        {"error": "line 2 is not JSON: Expecting value: line 1 column 1 (char 0)"},
+        {"error": 'line 4 must be an object with "expression", a text, and "result", any JSON value'},
+        {"error": "index out of range: 1 (array length is 1) (1:7)"},
+        {"value": "+Inf"},
+    ]
+
+
+@pytest.mark.parametrize("words", [["eval"], ["eval", "1", "--batch", "-"], ["eval", "--batch", "-", "-r", "1"]], ids=" ".join)
+def test_eval_wants_an_expression_or_a_batch_not_both(run: Run, words: Sequence[str]) -> None:
+    assert run(*words)[0] == 2
+
+
 def test_crds_are_yaml_documents(run: Run) -> None:
     code, out, _ = run("crds")
     assert code == 0

@@ -5,26 +5,29 @@ Pure and bounded: no clock, no I/O, no way to a Python object, and a budget of s
 
     program = compile("result[0] >= 0.95")
     program.evaluate([0.97])                         # True
+    evaluate("result[0] + 1", [0.97])                # 1.97
     condition("result[0] >= 0.95", [0.97])           # True, or an error if the answer is no bool
 
 The older govaluate spelling keeps working (`'text' == result`, `&&`, `=~` for `matches`, `!~` for `not matches`).
 """
 
-import builtins
-import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tidegate_analyzer.expression import checker, parser, syntax
+from tidegate_analyzer.expression import checker, folding, parser, syntax
 from tidegate_analyzer.expression.budget import Budget, Meter
 from tidegate_analyzer.expression.errors import ExpressionError, OverBudget
 from tidegate_analyzer.expression.evaluator import Evaluation
 from tidegate_analyzer.expression.natures import nature_of
-from tidegate_analyzer.expression.printing import compact_json_text, json_text, printed
+from tidegate_analyzer.expression.printing import compact_json_text, json_value, printed
 from tidegate_analyzer.expression.values import metric_value, type_name
 
-__all__ = ["Budget", "ExpressionError", "OverBudget", "Program", "answer", "compile", "condition", "json_of", "text_of"]
+__all__ = [
+    "Budget", "ExpressionError", "OverBudget", "Program", "compile", "condition", "evaluate", "json_of", "presentable", "text_of",
+]  # fmt: skip
 
 _DEFAULT_BUDGET = Budget()
 
@@ -42,30 +45,20 @@ class Program:
 
 
 def compile(text: str) -> Program:  # noqa: A001 - the word of the field, and always used with the package's name before it
-    try:
-        tree = parser.tree(text)
-        checker.check(tree)
-    except ExpressionError as error:
-        error.source = error.source or text
-        raise
-    return Program(text, tree)
+    """Checked for any result at all; what a certain result forbids shows when it is evaluated."""
+    program = _read(text)
+    with _told_where(text):
+        checker.check(program.tree)
+    return program
 
 
-def _evaluated(program: Program, result: Any, now: datetime | None, meter: Meter) -> Any:
-    try:
-        value = metric_value(result)
-        checker.check(program.tree, nature_of(value))
-        return Evaluation(value, now, meter).value(program.tree)
-    except ExpressionError as error:
-        error.source = error.source or program.source
-        raise
-    except RecursionError as error:
-        raise ExpressionError("values are nested too deeply") from error
+def evaluate(text: str, result: Any, *, now: datetime | None = None) -> Any:
+    """The value for one result. Checked against this result only, so that errors name its type, as the peer's do."""
+    return _evaluated(_read(text), result, now, Meter(_DEFAULT_BUDGET))
 
 
 def condition(text: str | Program, result: Any, *, now: datetime | None = None) -> bool:
-    program = text if isinstance(text, Program) else compile(text)
-    value = program.evaluate(result, now=now)
+    value = text.evaluate(result, now=now) if isinstance(text, Program) else evaluate(text, result, now=now)
     if not isinstance(value, bool):
         raise ExpressionError(f"expected bool, but got {type_name(value)}")
     return value
@@ -81,29 +74,30 @@ def json_of(value: Any, *, budget: Budget = _DEFAULT_BUDGET) -> str:
     return compact_json_text(metric_value(value), Meter(budget))
 
 
-def answer(expression: str, result: str, *, now: datetime | None = None) -> dict[str, Any]:
-    """For people trying a condition: {"value": ...} or {"error": ...}, from the JSON text of a metric result.
+def presentable(value: Any, *, budget: Budget = _DEFAULT_BUDGET) -> Any:
+    """For people and tools: JSON as Go would write it, and Go's text for what JSON has no word for (`printing`)."""
+    return json_value(value, Meter(budget))
 
-    Text that is not JSON is taken as it is, like the body of a web metric.
-    """
+
+def _read(text: str) -> Program:
+    with _told_where(text):
+        return Program(text, parser.tree(text))
+
+
+def _evaluated(program: Program, result: Any, now: datetime | None, meter: Meter) -> Any:
     try:
-        seen = json.loads(result)
-    except ValueError:
-        seen = result
-    meter = Meter(_DEFAULT_BUDGET)
+        with _told_where(program.source):
+            value = metric_value(result)
+            checker.check(program.tree, nature_of(value))
+            return Evaluation(value, now, meter).value(folding.folded(program.tree))
+    except RecursionError as error:
+        raise ExpressionError("values are nested too deeply") from error
+
+
+@contextmanager
+def _told_where(text: str) -> Iterator[None]:
     try:
-        return {"value": _presentable(_evaluated(compile(expression), seen, now, meter), meter)}
+        yield
     except ExpressionError as error:
-        return {"error": str(error)}
-
-
-def _presentable(value: Any, meter: Meter) -> Any:
-    """JSON if the value is JSON, else Go's text for it (times, durations, NaN, maps with keys that are not text)."""
-    if isinstance(value, builtins.int) or value is None:
-        return value
-    try:
-        return json.loads(json_text(value, meter))
-    except OverBudget:
+        error.source = error.source or text
         raise
-    except ExpressionError:
-        return printed(value, meter)

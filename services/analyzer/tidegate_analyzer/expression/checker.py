@@ -10,7 +10,7 @@ from typing import Any
 
 from tidegate_analyzer.expression import syntax
 from tidegate_analyzer.expression.errors import ExpressionError
-from tidegate_analyzer.expression.moments import has_method
+from tidegate_analyzer.expression.moments import has_method, method_answers
 from tidegate_analyzer.expression.names import PREDICATES, RESULT, WHOLE_ENVIRONMENT
 from tidegate_analyzer.expression.natures import (
     ANYTHING,
@@ -171,7 +171,7 @@ class _Check:
                 raise _fail(node.key, f"array elements can only be selected using an integer (got {key.name})")
             case "map" | "list":
                 return base.inner
-            case "time" | "duration":
+            case "time" | "duration" | "enum":
                 return UNKNOWN
         raise _fail(
             node,
@@ -205,6 +205,8 @@ class _Check:
         callee = self.nature(node.callee)
         for argument in node.arguments:
             self.nature(argument)
+        if isinstance(node.callee, syntax.Member) and (answers := self.method_nature(node.callee)) is not None:
+            return answers
         if callee.is_unknown:
             return UNKNOWN
         if callee.kind == "nil" and isinstance(node.callee, syntax.Name):
@@ -219,14 +221,22 @@ class _Check:
             return
         raise _fail(callee, f"type {base.name} has no method {name}")
 
+    def method_nature(self, callee: syntax.Member) -> Nature | None:
+        """What a method of a time or a duration answers, where it is known to be one."""
+        kind = self.nature(callee.base).kind
+        name = callee.key.value if isinstance(callee.key, syntax.Literal) else None
+        return method_answers(str(name)) if kind in {"time", "duration", "enum"} and has_method(kind, name) else None
+
     def builtin(self, node: syntax.Builtin) -> Nature:
         if node.name in PREDICATES:
             return self.predicate_call(node)
         if node.name in RULES:
-            answer = RULES[node.name](node.name, [self.nature(argument) for argument in node.arguments])
+            answer = RULES[node.name](node.name, [self.nature(argument).plain for argument in node.arguments])
             if isinstance(answer, str):
                 raise _fail(node, answer)
             return answer
+        if node.name == "get":
+            return self.get(node)
         failures: list[ExpressionError] = []
         for signature in SIGNATURES[node.name]:
             try:
@@ -234,6 +244,21 @@ class _Check:
             except _Unfit as unfit:
                 failures.append(unfit)
         raise failures[-1]
+
+    def get(self, node: syntax.Builtin) -> Nature:
+        if len(node.arguments) != 2:
+            raise _fail(node, f"invalid number of arguments (expected 2, got {len(node.arguments)})")
+        base, key = map(self.nature, node.arguments)
+        match base.kind:
+            case "list" if key.kind not in {"unknown", "int"}:
+                raise _fail(node.arguments[1], f"non-integer slice index {key.name}")
+            case "map" if base.name == MAP.name and key.kind not in {"unknown", "string"}:
+                raise _fail(node.arguments[1], f"cannot use {key.name} to get an element from {base.name}")
+            case "list" | "map":
+                return base.inner
+            case "unknown":
+                return ANYTHING
+        raise _fail(node.arguments[0], f"type {base.name} does not support indexing")
 
     def fitted(self, node: syntax.Node, name: str, way: Signature, arguments: tuple[syntax.Node, ...]) -> Nature:
         given = [self.nature(argument) for argument in arguments]

@@ -8,7 +8,7 @@ from tidegate_analyzer.expression.budget import Budget, Meter
 from tidegate_analyzer.expression.errors import ExpressionError
 from tidegate_analyzer.expression.printing import printed
 from tidegate_analyzer.expression.quoting import quoted
-from tidegate_analyzer.expression.values import is_number, truncated, type_name
+from tidegate_analyzer.expression.values import Duration, truncated, type_name
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _FLOAT = re.compile(r"[+-]?((\d+(_\d+)*\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?|nan)", re.IGNORECASE | re.ASCII)
@@ -33,23 +33,30 @@ def called(name: str, arguments: list[Any], result: Any) -> Any:
 
 
 def _float64(value: Any) -> float:
-    if is_number(value):
-        return float(value)
-    raise ExpressionError(f"interface conversion: interface {{}} is {type_name(value)}, not float64")
+    """Whole numbers are refused, as Go refuses `isNaN(len(result))`; those that are written down are floats by now (`folding`)."""
+    if isinstance(value, float):
+        return value
+    raise ExpressionError(f"interface conversion: interface {{}} is {'nil' if value is None else type_name(value)}, not float64")
 
 
 def as_int(value: Any) -> int:
     if isinstance(value, str):
         return parsed_int(value, "ParseInt")
-    if is_number(value):
-        return truncated(value) if isinstance(value, float) else int(value)
+    if isinstance(value, Duration):
+        return value.nanoseconds
+    if isinstance(value, float):
+        return truncated(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
     raise ExpressionError(f"asInt() not supported on {type_name(value)} {_shown(value)}")
 
 
 def as_float(value: Any) -> float:
     if isinstance(value, str):
         return parsed_float(value)
-    if is_number(value):
+    if isinstance(value, Duration):
+        return float(value.nanoseconds)
+    if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     raise ExpressionError(f"asFloat() not supported on {type_name(value)} {_shown(value)}")
 

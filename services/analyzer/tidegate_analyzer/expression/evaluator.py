@@ -175,7 +175,7 @@ class Evaluation:
             key = self.value(key_node)
             if not isinstance(key, str):
                 raise ExpressionError(f"interface conversion: interface {{}} is {type_name(key)}, not string")
-            made[key] = self.value(value_node)
+            made.setdefault(key, self.value(value_node))  # of a key that is written twice the first counts, as in Go
         return made
 
     def _let(self, node: syntax.Let) -> Any:

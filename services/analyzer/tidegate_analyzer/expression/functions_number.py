@@ -53,7 +53,7 @@ def _int(_meter: Meter, value: Any) -> int:
         case float():
             return truncated(value)
         case int():
-            return value
+            return int(value)
     raise ExpressionError(f"invalid operation: int({type_name(value)})")
 
 

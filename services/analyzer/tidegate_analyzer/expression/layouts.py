@@ -6,18 +6,18 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from tidegate_analyzer.expression.errors import ExpressionError
 from tidegate_analyzer.expression.quoting import quoted
 
-_MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
-_DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
+MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
 # Longest first where one is the beginning of another: `2006` before `2`, `January` before `Jan`.
 _ELEMENT = re.compile(
     r"January|Jan|Monday|Mon|MST|2006|-07:00:00|-07:00|-0700|-07|Z07:00|Z0700|Z07|002|01|02|03|04|05|06|15|__2|_2|PM|pm"
     r"|[.,](?:0+|9+)(?!\d)|1|2|3|4|5"
 )
 _PATTERNS = {
-    "January": "(?i:" + "|".join(_MONTHS) + ")",
-    "Jan": "(?i:" + "|".join(name[:3] for name in _MONTHS) + ")",
-    "Monday": "(?i:" + "|".join(_DAYS) + ")",
-    "Mon": "(?i:" + "|".join(name[:3] for name in _DAYS) + ")",
+    "January": "(?i:" + "|".join(MONTHS) + ")",
+    "Jan": "(?i:" + "|".join(name[:3] for name in MONTHS) + ")",
+    "Monday": "(?i:" + "|".join(DAYS) + ")",
+    "Mon": "(?i:" + "|".join(name[:3] for name in DAYS) + ")",
     "MST": r"[A-Z]{3,4}|[+-]\d\d",
     "2006": r"\d{4}",
     "06": r"\d\d",
@@ -51,9 +51,9 @@ def _written(time: datetime, element: str) -> str:  # noqa: C901, PLR0912 - one 
         case "06":
             return f"{time.year % 100:02d}"
         case "January" | "Jan":
-            return _MONTHS[time.month - 1][: len(element) if element == "Jan" else None]
+            return MONTHS[time.month - 1][: len(element) if element == "Jan" else None]
         case "Monday" | "Mon":
-            return _DAYS[time.isoweekday() % 7][: len(element) if element == "Mon" else None]
+            return DAYS[time.isoweekday() % 7][: len(element) if element == "Mon" else None]
         case "01" | "1":
             return f"{time.month:0{len(element)}d}"
         case "02" | "2":
@@ -157,7 +157,7 @@ class _Fields:
         elif element[0] in ".,":
             self._fraction(text[1:])
         elif element in {"January", "Jan"}:
-            self._parts["month"] = [name[:3].lower() for name in _MONTHS].index(text[:3].lower()) + 1
+            self._parts["month"] = [name[:3].lower() for name in MONTHS].index(text[:3].lower()) + 1
         elif element == "06":
             self._parts["year"] = int(text) + (1900 if int(text) >= 69 else 2000)
         elif element in {"PM", "pm"}:

@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tidegate_analyzer.expression import layouts
 from tidegate_analyzer.expression.errors import ExpressionError
+from tidegate_analyzer.expression.natures import BOOL, DURATION, FLOAT, INT, STRING, TIME, Nature
 from tidegate_analyzer.expression.quoting import quoted
-from tidegate_analyzer.expression.values import Duration, wrapped
+from tidegate_analyzer.expression.values import Duration, Enumerated, wrapped
 
 _UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _PART = re.compile(r"(\d*)(?:\.(\d*))?([a-zµμ]+)")
@@ -143,7 +144,7 @@ def _later_date(time: datetime, years: int, months: int, days: int) -> datetime:
         raise ExpressionError("time out of the range of years 1 to 9999") from error
 
 
-# name -> (types of the arguments, what it does). Months and weekdays are numbers here; Go prints their names.
+# name -> (types of the arguments, what it does)
 Method = tuple[tuple[type, ...], Callable[..., Any]]
 _DURATION_METHODS: dict[str, Method] = {
     "Hours": ((), lambda d: d.nanoseconds / (3600 * _SECOND)),
@@ -159,13 +160,13 @@ _DURATION_METHODS: dict[str, Method] = {
 }
 _TIME_METHODS: dict[str, Method] = {
     "Year": ((), lambda t: t.year),
-    "Month": ((), lambda t: t.month),
+    "Month": ((), lambda t: Enumerated(t.month, "time.Month", layouts.MONTHS[t.month - 1])),
     "Day": ((), lambda t: t.day),
     "Hour": ((), lambda t: t.hour),
     "Minute": ((), lambda t: t.minute),
     "Second": ((), lambda t: t.second),
     "Nanosecond": ((), lambda t: t.microsecond * 1000),
-    "Weekday": ((), lambda t: t.isoweekday() % 7),
+    "Weekday": ((), lambda t: Enumerated(t.isoweekday() % 7, "time.Weekday", layouts.DAYS[t.isoweekday() % 7])),
     "YearDay": ((), lambda t: t.timetuple().tm_yday),
     "Unix": ((), lambda t: _since_epoch(t, timedelta(seconds=1))),
     "UnixMilli": ((), lambda t: _since_epoch(t, timedelta(milliseconds=1))),
@@ -185,11 +186,33 @@ _TIME_METHODS: dict[str, Method] = {
 }
 
 
+_ENUM_METHODS: dict[str, Method] = {"String": ((), lambda value: value.text)}
+_METHODS = {"time": _TIME_METHODS, "duration": _DURATION_METHODS, "enum": _ENUM_METHODS}
+
+
 def method(value: Any, name: str) -> Method | None:
     if isinstance(value, Duration):
         return _DURATION_METHODS.get(name)
+    if isinstance(value, Enumerated):
+        return _ENUM_METHODS.get(name)
     return _TIME_METHODS.get(name) if isinstance(value, datetime) else None
 
 
 def has_method(kind: str, name: Any) -> bool:
-    return name in {"time": _TIME_METHODS, "duration": _DURATION_METHODS}.get(kind, {})
+    return name in _METHODS.get(kind, {})
+
+
+def method_answers(name: str) -> Nature:
+    """The type of what a method answers; one that is not listed counts something."""
+    return _ANSWERS.get(name, INT)
+
+
+_ANSWERS: dict[str, Nature] = {
+    **dict.fromkeys(("Hours", "Minutes", "Seconds"), FLOAT),
+    **dict.fromkeys(("String", "Format"), STRING),
+    **dict.fromkeys(("Abs", "Round", "Truncate", "Sub"), DURATION),
+    **dict.fromkeys(("UTC", "In", "Add", "AddDate"), TIME),
+    **dict.fromkeys(("IsZero", "Before", "After", "Equal"), BOOL),
+    "Month": Nature("enum", "time.Month"),
+    "Weekday": Nature("enum", "time.Weekday"),
+}

@@ -24,6 +24,11 @@ class Nature:
         return self.kind in {"int", "float"}
 
     @property
+    def plain(self) -> "Nature":
+        """What Go's reflection knows of it: functions see a `[]interface {}` where operators see what a literal holds."""
+        return LIST if self.name == LIST.name else self
+
+    @property
     def inner(self) -> "Nature":
         return self.element or UNKNOWN
 
@@ -31,7 +36,7 @@ class Nature:
         """Assignable to `other`."""
         if self.kind == "nil":
             return other.kind in {"unknown", "list", "map"}
-        return not self.is_unknown and (self.name == other.name or other.is_unknown)
+        return not self.is_unknown and (self.name == other.name or other is ANYTHING)
 
     def is_comparable_to(self, other: "Nature") -> bool:
         loose = {"unknown", "nil"}

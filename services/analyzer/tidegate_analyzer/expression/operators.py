@@ -151,7 +151,7 @@ def entry_key(mapping: dict[Any, Any], key: Any) -> Any:
     if key is None:
         return ""
     if not isinstance(key, str):
-        raise ExpressionError(f"value of type {type_name(key)} is not assignable to type string")
+        raise ExpressionError(f"reflect.Value.MapIndex: value of type {type_name(key)} is not assignable to type string")
     return key
 
 

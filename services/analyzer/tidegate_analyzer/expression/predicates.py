@@ -1,6 +1,7 @@
 """`all`, `map`, `reduce` and their kin: a body run for every element of a list."""
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from tidegate_analyzer.expression import operators, ordering, syntax
@@ -15,12 +16,14 @@ if TYPE_CHECKING:
 class _Loop:
     """One call: the list, and the body's value for each element, in the order asked for."""
 
-    def __init__(self, run: "Evaluation", scope: Scope, body: syntax.Node | None, extra: Any) -> None:
+    def __init__(self, run: "Evaluation", scope: Scope, node: syntax.Builtin, extra: Any) -> None:
         self.run = run
         self.scope = scope
         self.items = scope.items
         self.extra = extra
-        self._body = body
+        self.throws = node.throws
+        self.enough = node.enough
+        self._body = next((each.body for each in node.arguments[1:] if isinstance(each, syntax.Predicate)), None)
 
     def values(self, indexes: range | None = None) -> Iterator[tuple[int, Any]]:
         for index in range(len(self.items)) if indexes is None else indexes:
@@ -40,14 +43,22 @@ _NOTHING = object()
 
 
 def applied(run: "Evaluation", node: syntax.Builtin) -> Any:
-    collection = run.value(node.arguments[0])
-    if not isinstance(collection, list):
-        raise ExpressionError(f"builtin {node.name} takes only array (got {type_name(collection)})")
-    bodies = [argument.body for argument in node.arguments[1:] if isinstance(argument, syntax.Predicate)]
+    scope = Scope(_items(run.value(node.arguments[0]), node.name))
     extra = run.value(node.arguments[2]) if len(node.arguments) > 2 else _NOTHING
-    scope = Scope(collection)
     with run.within(scope):
-        return _PREDICATES[node.name](_Loop(run, scope, bodies[0] if bodies else None, extra))
+        return _PREDICATES[node.name](_Loop(run, scope, node, extra))
+
+
+def _items(collection: Any, name: str) -> list[Any]:
+    """Text found inside a result is a list of its bytes, as in Go; a result that is text is refused by the checker."""
+    match collection:
+        case list():
+            return collection
+        case str():
+            return list(collection.encode())
+        case bytes():
+            return list(collection)
+    raise ExpressionError(f"builtin {name} takes only array (got {type_name(collection)})")
 
 
 def _all(loop: _Loop) -> bool:
@@ -91,7 +102,13 @@ def _reduce(loop: _Loop) -> Any:
     return loop.scope.accumulated
 
 
+def _count(loop: _Loop) -> int:
+    return sum(1 for _ in islice(loop.hits(), loop.enough))
+
+
 def _found(loop: _Loop, index: int | None) -> Any:
+    if index is None and loop.throws:
+        raise ExpressionError("reflect: slice index out of range")
     return None if index is None else loop.items[index]
 
 
@@ -102,7 +119,7 @@ _PREDICATES: dict[str, Callable[[_Loop], Any]] = {
     "one": lambda loop: sum(1 for _ in loop.hits()) == 1,
     "filter": lambda loop: loop.kept([loop.items[index] for index in loop.hits()]),
     "map": lambda loop: loop.kept([value for _, value in loop.values()]),
-    "count": lambda loop: sum(1 for _ in loop.hits()),
+    "count": _count,
     "sum": _sum,
     "find": lambda loop: _found(loop, next(loop.hits(), None)),
     "findIndex": lambda loop: next(loop.hits(), None),

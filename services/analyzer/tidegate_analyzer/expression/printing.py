@@ -1,19 +1,23 @@
 """Values as Go prints them: `%v` for text, and indented JSON with sorted keys for toJSON."""
 
 import base64
+import json
 from datetime import datetime
 from decimal import Decimal
-from math import copysign, isinf, isnan
+from math import copysign, isfinite, isinf, isnan
+from operator import itemgetter
 from typing import Any
 
 from tidegate_analyzer.expression import moments
 from tidegate_analyzer.expression.budget import Meter
 from tidegate_analyzer.expression.errors import ExpressionError
 from tidegate_analyzer.expression.quoting import quoted
-from tidegate_analyzer.expression.values import Duration, plain_key, type_name
+from tidegate_analyzer.expression.values import AnyMap, Duration, Enumerated, plain_key, type_name
+
+_LARGEST_INT = 2**63
 
 
-def printed(value: Any, meter: Meter) -> str:
+def printed(value: Any, meter: Meter) -> str:  # noqa: C901 - one line per type
     """`%v`: `1e+06`, `[1 2]`, `map[a:1 b:<nil>]`."""
     meter.step()
     match value:
@@ -21,6 +25,8 @@ def printed(value: Any, meter: Meter) -> str:
             return "<nil>"
         case bool():
             return "true" if value else "false"
+        case Enumerated():
+            return value.text
         case float():
             return float_text(value)
         case bytes():
@@ -84,7 +90,7 @@ def json_text(value: Any, meter: Meter, indent: str = "\n") -> str:
             pieces = [json_text(item, meter, inner) for item in value]
             return _bracketed("[", pieces, "]", indent, meter)
         case dict():
-            named = sorted((_json_key(key), item) for key, item in value.items())
+            named = _named(value)
             pieces = [f"{_json_string(key)}: {json_text(item, meter, inner)}" for key, item in named]
             return _bracketed("{", pieces, "}", indent, meter)
     return _json_scalar(value)
@@ -97,10 +103,30 @@ def compact_json_text(value: Any, meter: Meter) -> str:
         case list():
             return _metered("[" + ",".join(compact_json_text(item, meter) for item in value) + "]", meter)
         case dict():
-            named = sorted((_json_key(key), item) for key, item in value.items())
+            named = _named(value)
             pieces = (f"{_json_string(key)}:{compact_json_text(item, meter)}" for key, item in named)
             return _metered("{" + ",".join(pieces) + "}", meter)
     return _json_scalar(value)
+
+
+def json_value(value: Any, meter: Meter) -> Any:
+    """What a JSON reader finds in Go's JSON of the value. NaN and infinities are text (`"NaN"`, `"+Inf"`), as are maps whose keys
+    need not be text (`"map[1:a]"`); times are RFC 3339, durations nanoseconds, bytes base64."""
+    meter.step()
+    match value:
+        case float() if isfinite(value):
+            return int(value) if value.is_integer() and abs(value) < _LARGEST_INT else value
+        case list():
+            return [json_value(item, meter) for item in value]
+        case AnyMap() | float():
+            return printed(value, meter)
+        case dict():
+            return {key: json_value(item, meter) for key, item in sorted(value.items())}
+        case Enumerated():
+            return int(value)
+        case None | bool() | int() | str():
+            return value
+    return json.loads(_json_scalar(value)) if isinstance(value, bytes | Duration | datetime) else printed(value, meter)
 
 
 def _json_scalar(value: Any) -> str:
@@ -118,7 +144,7 @@ def _json_scalar(value: Any) -> str:
         case datetime():
             return _json_string(moments.rfc3339_text(value))
         case int():
-            return str(value)
+            return str(int(value))
     raise ExpressionError(f"json: unsupported type: {type_name(value)}")
 
 
@@ -129,10 +155,10 @@ def _bracketed(start: str, pieces: list[str], end: str, indent: str, meter: Mete
     return _metered(start + inner + ("," + inner).join(pieces) + indent + end, meter)
 
 
-def _json_key(key: Any) -> str:
-    if isinstance(key, str):
-        return key
-    raise ExpressionError("json: unsupported type: map[interface {}]interface {}")
+def _named(mapping: dict[Any, Any]) -> list[tuple[str, Any]]:
+    if isinstance(mapping, AnyMap):
+        raise ExpressionError(f"json: unsupported type: {type_name(mapping)}")
+    return sorted(mapping.items(), key=itemgetter(0))
 
 
 def _json_string(text: str) -> str:

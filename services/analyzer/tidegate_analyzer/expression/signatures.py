@@ -137,18 +137,6 @@ def _concat(_name: str, arguments: list[Nature]) -> Nature | str:
     return f"cannot concat {_shown(bad[0])}" if bad else LIST
 
 
-def _get(_name: str, arguments: list[Nature]) -> Nature | str:
-    if len(arguments) != 2:
-        return f"invalid number of arguments (expected 2, got {len(arguments)})"
-    base, key = arguments
-    if base.kind == "list":
-        return base.inner if key.kind in {"unknown", "int"} else f"non-integer slice index {key.name}"
-    if base.kind == "map":
-        fits = base is ANY_MAP or key.kind in {"unknown", "string"}
-        return base.inner if fits else f"cannot use {key.name} to get an element from {base.name}"
-    return ANYTHING if base.is_unknown else f"type {base.name} does not support indexing"
-
-
 _LISTS = frozenset({"list"})
 _MAPS = frozenset({"map"})
 _ROUND = _one(_NUMBERS, lambda _: FLOAT, "invalid argument for {name} (type {type})")
@@ -157,14 +145,13 @@ RULES: dict[str, Rule] = {
     "len": _one(frozenset({"list", "map", "string", "bytes"}), lambda _: INT, "invalid argument for len (type {type})"),
     "abs": _one(_NUMBERS, lambda given: given, "invalid argument for abs (type {type})"),
     **dict.fromkeys(("ceil", "floor", "round"), _ROUND),
-    "int": _one(_NUMBERS | {"string", "duration"}, lambda _: INT, "invalid argument for int (type {type})"),
-    "float": _one(_NUMBERS | {"string"}, lambda _: FLOAT, "invalid argument for float (type {type})"),
+    "int": _one(_NUMBERS | {"string", "duration", "enum"}, lambda _: INT, "invalid argument for int (type {type})"),
+    "float": _one(_NUMBERS | {"string", "enum"}, lambda _: FLOAT, "invalid argument for float (type {type})"),
     **dict.fromkeys(("max", "min", "mean", "median"), _aggregate),
     "now": _now,
     "date": _date,
     "first": _one(_LISTS, lambda given: given.inner, "cannot get first element from {type}"),
     "last": _one(_LISTS, lambda given: given.inner, "cannot get last element from {type}"),
-    "get": _get,
     "take": _take,
     "keys": _one(_MAPS, lambda _: LIST, "cannot get keys from {type}"),
     "values": _one(_MAPS, lambda _: LIST, "cannot get values from {type}"),
@@ -176,4 +163,4 @@ RULES: dict[str, Rule] = {
     "flatten": _one(_LISTS, lambda _: LIST, "cannot flatten {type}"),
 }
 
-FUNCTIONS = frozenset({*SIGNATURES, *RULES})
+FUNCTIONS = frozenset({*SIGNATURES, *RULES, "get"})

@@ -15,7 +15,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Literal(Node):
-    value: Any  # None, bool, int, float, str or bytes
+    value: Any  # None, bool, int, float, str or bytes; a dict where `folding` has made a set of texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,12 @@ class Call(Node):
 
 @dataclass(frozen=True, slots=True)
 class Builtin(Node):
+    """The last two are set by `folding`: find, and fail where nothing is found; count no further than this."""
+
     name: str
     arguments: tuple[Node, ...]
+    throws: bool = False
+    enough: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ Numbers of a metric result are float64, as they are when Go reads JSON. Nothing 
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from math import isnan
-from typing import Any
+from typing import Any, Self
 
 from tidegate_analyzer.expression.budget import Meter
 from tidegate_analyzer.expression.errors import ExpressionError
@@ -26,6 +26,18 @@ _HALF = 2**63
 @dataclass(frozen=True, slots=True, order=True)
 class Duration:
     nanoseconds: int
+
+
+class Enumerated(int):
+    """A month or a weekday: a number of a type of its own, which is printed by name."""
+
+    type: str
+    text: str
+
+    def __new__(cls, number: int, kind: str, text: str) -> Self:
+        made = super().__new__(cls, number)
+        made.type, made.text = kind, text
+        return made
 
 
 class AnyMap(dict[Any, Any]):
@@ -50,13 +62,15 @@ def plain_key(key: Any) -> Any:
     return key.value if isinstance(key, _TypedKey) else key
 
 
-def type_name(value: Any) -> str:  # noqa: C901 - one line per type
+def type_name(value: Any) -> str:  # noqa: C901, PLR0912 - one line per type
     """What Go prints for %T."""
     match value:
         case None:
             return "<nil>"
         case bool():
             return "bool"
+        case Enumerated():
+            return value.type
         case int():
             return "int"
         case float():
@@ -159,7 +173,7 @@ def _equal_numbers(left: float, right: float) -> bool:
 
 def _identical(left: Any, right: Any, meter: Meter) -> bool:
     meter.step()
-    if type(left) is not type(right):
+    if type(left) is not type(right) or type_name(left) != type_name(right):
         return False
     if isinstance(left, list):
         return len(left) == len(right) and all(_identical(a, b, meter) for a, b in zip(left, right, strict=True))

@@ -21,7 +21,8 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(crds)
     app.command(rich_help_panel=PANEL)(lint)
     app.command(rich_help_panel=PANEL)(plan)
-    app.command("eval", rich_help_panel=PANEL)(evaluate)
+    # An expression may begin with a minus.
+    app.command("eval", rich_help_panel=PANEL, context_settings={"ignore_unknown_options": True})(evaluate)
 
 
 def crds() -> None:
@@ -91,16 +92,35 @@ def plan(
 
 def evaluate(
     *,
-    expression: Annotated[str, typer.Argument(metavar="CONDITION", help="Such as 'result[0] >= 0.95'.", show_default=False)],
+    expression: Annotated[
+        str | None, typer.Argument(metavar="[EXPRESSION]", help="Such as 'result[0] >= 0.95'.", show_default=False)
+    ] = None,
     result: Annotated[
-        str, typer.Option("--result", "-r", metavar="JSON", help="What the metric measured; other text is taken as it is.")
-    ],
+        str | None,
+        typer.Option(
+            "--result", "-r", metavar="JSON", help="What the metric measured; other text is taken as it is.", show_default=False
+        ),
+    ] = None,
+    batch: Annotated[
+        Path | None,
+        typer.Option(
+            "--batch",
+            metavar="FILE",
+            help='Lines of {"expression", "result"}, each answered by a line with "value" or "error"; - is stdin.',
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
-    """Try a successCondition or failureCondition on a result."""
-    from tidegate_analyzer.expression import answer
-    from tidegate_cli.errors import Failed
+    """Try a condition, or any expression, on a result."""
+    from tidegate_cli.evaluating import answers, result_of, value_of
+    from tidegate_cli.yamls import text_of
 
-    found = answer(expression, result, now=terminal.now())
-    if "error" in found:
-        raise Failed(found["error"])
-    terminal.print_json_line(found["value"])
+    if batch is not None:
+        if expression is not None or result is not None:
+            raise typer.BadParameter("takes EXPRESSION and --result from FILE", param_hint="--batch")
+        for each in answers(text_of(batch).split("\n"), now=terminal.now()):
+            terminal.print_json_line(each)
+        return
+    if expression is None:
+        raise typer.BadParameter("give one, or --batch FILE", param_hint="EXPRESSION")
+    terminal.print_json_line(value_of(expression, result_of(result or "null"), now=terminal.now()))
