@@ -223,22 +223,21 @@ def stepped_down_weight(
     replicas: int,
     stable_available: int,
     canary_available: int,
-    explicit_delay: bool = False,
+    recorded: int,
     max_weight: int = 100,
 ) -> int:
-    """The canary's weight while an abort under `dynamicStableScale` walks back down the `setWeight` steps.
+    """The canary's weight while it gives its traffic back under `dynamicStableScale`: down the `setWeight` steps (3.3).
 
-    Traffic may leave the canary only as fast as stable pods come back. `explicit_delay`: `abortScaleDownDelaySeconds` is set and
-    not 0, so canary pods will outlive the walk and need not hold it up.
+    Traffic leaves the canary as fast as stable pods come back, and never returns to it. Canary pods hold the walk up no longer
+    than the traffic that is `recorded` for them takes: those that outlive it (a delay, a minimum of pods) would wait for the walk's
+    end, and the walk for theirs (AR#4898).
     """
-    missing = replicas - stable_available
-    needed = missing if explicit_delay else max(missing, canary_available)
-    fitting = (
-        weight
-        for weight in reversed(set_weights)
-        if weight_to_replicas(weight=weight, replicas=replicas, max_weight=max_weight) < needed
-    )
-    return next(fitting, 0)
+
+    def pods(weight: int) -> int:
+        return weight_to_replicas(weight=weight, replicas=replicas, max_weight=max_weight)
+
+    needed = max(replicas - stable_available, min(canary_available, pods(recorded)))
+    return min(recorded, next((weight for weight in reversed(set_weights) if pods(weight) < needed), 0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from tidegate.messages import Destination, HeaderRoute, MirrorRoute, Router, Ser
 from tidegate.rollout import SetHeaderRoute, SetMirrorRoute
 from tidegate_planner.seen import ReplicaSet
 from tidegate_planner.situation import Situation
-from tidegate_planner.targets import counts_reached, desired_counts, recorded_hash, recorded_weights, weight_at
+from tidegate_planner.targets import counts_reached, desired_counts, recorded_hash, recorded_weights, stepped_down, weight_at
 
 
 def wanted(at: Situation) -> TrafficRequested | None:
@@ -107,12 +107,22 @@ def canary_side(at: Situation) -> Side:
     What is kept may be the share of an interrupted revision: a third one, or the way back to a stable that was scaled down,
     must not throw all traffic on too few pods (N6). What stable loses is no burden to it: a good version gets out (N4).
     """
-    weight, stable = _rule_weight(at), at.roles.stable
-    share = (at.canary.max_weight - weight) * at.spec.replicas // at.canary.max_weight
+    held, stable = _recorded_side(at), at.roles.stable
+    ruled = _ruled(at, held)
+    share = (at.canary.max_weight - ruled.weight) * at.spec.replicas // at.canary.max_weight
     if stable is None or stable.available >= share:
-        return Side(weight, at.roles.new)
-    held = _recorded_side(at)
-    return held if held.weight > weight and held.behind is not stable else Side(weight, at.roles.new)
+        return ruled
+    return held if held.weight > ruled.weight and held.behind is not stable else ruled
+
+
+def _ruled(at: Situation, held: Side) -> Side:
+    """An update that goes back to a stable version which was scaled down gives the traffic back step by step (3.8, first row)."""
+    stable = at.roles.stable
+    interrupted = at.progress.fully_promoted and held.weight > 0 and held.behind is not stable
+    if interrupted and at.canary.dynamic_stable_scale and stable is not None and stable.available < at.spec.replicas:
+        weight = stepped_down(at, held.behind)
+        return Side(weight, held.behind if weight else at.roles.new)
+    return Side(_rule_weight(at), at.roles.new)
 
 
 def _recorded_side(at: Situation) -> Side:
@@ -125,6 +135,8 @@ def _recorded_side(at: Situation) -> Side:
 def _rule_weight(at: Situation) -> int:
     progress, canary = at.progress, at.canary
     available = at.roles.new.available if at.roles.new else 0
+    if progress.abort and canary.dynamic_stable_scale:
+        return stepped_down(at, at.roles.new)
     if progress.fully_promoted or progress.abort or available == 0:
         return 0
     if progress.promote_full or at.within_window:  # no steps: the pods come first, then all of the traffic at once

@@ -13,7 +13,9 @@ from tidegate_planner.replicas import (
     canary_split,
     enough_available,
     routed_counts,
+    stepped_down_weight,
 )
+from tidegate_planner.seen import ReplicaSet
 from tidegate_planner.situation import Situation
 
 
@@ -53,6 +55,21 @@ def desired_weight(progress: Progress, canary: Canary) -> int:
     return weight_at(progress.step_index or 0, canary)
 
 
+def stepped_down(at: Situation, behind: ReplicaSet | None) -> int:
+    """The weight on the way down from `behind`'s recorded share to none; 0 where nothing is known of it."""
+    recorded, stable = recorded_weights(at), at.roles.stable
+    if recorded is None or behind is None or behind.available == 0 or behind.hash != recorded_hash(at):
+        return 0
+    return stepped_down_weight(
+        set_weights=[step.weight for step in at.canary.steps if isinstance(step, SetWeight)],
+        replicas=at.spec.replicas,
+        stable_available=stable.available if stable else 0,
+        canary_available=behind.available,
+        recorded=recorded.canary,
+        max_weight=at.canary.max_weight,
+    )
+
+
 def canary_scale(progress: Progress, canary: Canary) -> CanaryScale | None:
     """The `setCanaryScale` in force (3.3): the nearest at or before the current step, none after an abort or at the end."""
     keeps_after_abort = canary.abort_scale_down_delay == 0
@@ -70,7 +87,8 @@ def desired_counts(at: Situation) -> tuple[int, int | None]:
     weight = desired_weight(at.progress, at.canary)
     replicas = at.spec.replicas
     if at.canary.traffic_routing:
-        return _routed(at, weight)
+        walks = at.progress.abort and at.canary.dynamic_stable_scale
+        return _routed(at, stepped_down(at, at.roles.new) if walks else weight)
     if at.roles.stable is None or at.roles.stable is at.roles.new:
         return replicas, None
     return canary_split(replicas=replicas, weight=weight, surge=at.budget.surge, max_weight=at.canary.max_weight)

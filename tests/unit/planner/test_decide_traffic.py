@@ -149,6 +149,19 @@ def test_after_the_promotion_the_old_pods_wait_for_their_delay_and_for_the_traff
     assert (last.after, last.annotations) == (0, {keys.SCALE_DOWN_DEADLINE: None})
 
 
+def test_an_abort_under_dynamic_stable_scale_moves_no_traffic_before_the_pods_of_stable_are_back() -> None:
+    sets = (a_set("v2", 3, revision=2), a_set("v1", 1))
+    view = routed("v2", *sets, step=0, abort=True, strategy={"dynamicStableScale": True}, **recorded(75, "v2"))
+    assert weights(decide(view, NOW)) == (75, hash_of("v2"))
+    assert scaled(decide(confirmed(view), NOW)) == {hash_of("v1"): 2}  # for the step before: 50
+    returned = (sets[0], a_set("v1", 2))
+    view = routed("v2", *returned, step=0, abort=True, strategy={"dynamicStableScale": True}, **recorded(75, "v2"))
+    request = asked(decide(view, NOW))
+    assert request is not None
+    assert weights(decide(view, NOW)) == (50, hash_of("v2"))
+    assert ServiceTarget(service="canary", hash=hash_of("v2")) in request.services
+
+
 def test_what_the_stable_service_still_chooses_keeps_its_pods() -> None:
     """v2 was promoted while no pods were wanted, so that no Service could move; scaled up again, its first pods are to come."""
     over = {keys.SCALE_DOWN_DEADLINE: rfc3339(NOW - 1)}

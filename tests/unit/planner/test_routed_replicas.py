@@ -78,25 +78,53 @@ def test_dynamic_stable_can_always_carry_the_traffic_it_has_and_the_traffic_it_g
 
 
 @pytest.mark.parametrize(
-    ("stable_available", "canary_available", "explicit_delay", "expected"),
+    ("stable_available", "canary_available", "recorded", "expected"),
     [
-        pytest.param(2, 8, False, 60, id="the step below what is needed"),
-        pytest.param(4, 8, False, 60, id="canary pods that still serve hold the walk up"),
-        pytest.param(4, 6, False, 40, id="and so do missing stable ones"),
-        pytest.param(4, 8, True, 40, id="an explicit delay keeps the pods, so only stable counts"),
-        pytest.param(9, 1, False, 0, id="nothing below the first step"),
-        pytest.param(10, 0, False, 0, id="stable is whole again"),
+        pytest.param(2, 8, 80, 60, id="the step below what is needed"),
+        pytest.param(4, 8, 80, 60, id="canary pods that still serve hold the walk up"),
+        pytest.param(4, 6, 80, 40, id="and so do missing stable ones"),
+        pytest.param(4, 8, 60, 40, id="pods beyond what their traffic takes do not: a delay keeps them (AR#4898)"),
+        pytest.param(3, 2, 20, 20, id="a stable that lost pods gives no traffic back to the canary"),
+        pytest.param(1, 8, 95, 80, id="from between two steps down to a step"),
+        pytest.param(9, 1, 10, 0, id="nothing below the first step"),
+        pytest.param(10, 0, 20, 0, id="stable is whole again"),
     ],
 )
-def test_an_abort_walks_back_down_the_weights_as_stable_returns(stable_available, canary_available, explicit_delay, expected):
+def test_an_abort_walks_back_down_the_weights_as_stable_returns(stable_available, canary_available, recorded, expected):
     weight = stepped_down_weight(
         set_weights=[20, 40, 60, 80],
         replicas=10,
         stable_available=stable_available,
         canary_available=canary_available,
-        explicit_delay=explicit_delay,
+        recorded=recorded,
     )
     assert weight == expected
+
+
+@given(
+    st.lists(st.integers(0, 100), max_size=6),
+    st.integers(1, 20),
+    st.integers(0, 100),
+    st.integers(0, 20),
+    st.none() | st.integers(1, 9),
+)
+def test_the_walk_back_ends_whatever_the_steps_and_however_long_canary_pods_stay(steps, replicas, recorded, kept, floor):
+    """Stable gets the pods that are asked for; the canary keeps at least `kept`."""
+    for _ in range(2 * len(steps) + 3):
+        canary, stable = routed_counts(
+            replicas=replicas,
+            weight=recorded,
+            dynamic=True,
+            floor=floor,
+            aborted=True,
+            recorded=RecordedWeights(recorded, 100 - recorded),
+        )
+        weight = stepped_down_weight(
+            set_weights=steps, replicas=replicas, stable_available=stable, canary_available=max(canary, kept), recorded=recorded
+        )
+        assert weight < recorded or recorded == 0
+        recorded = weight
+    assert recorded == 0
 
 
 @pytest.mark.parametrize(
