@@ -45,3 +45,8 @@ joined by commas. A command that is delivered again once it acted must not act a
 
 MOST_READY = "tidegate.dev/most-ready"
 """On the new ReplicaSet of an update whose pods stopped being ready: how many of them were at most. Fewer are no progress."""
+
+HANDED_OVER = "tidegate.dev/handed-over"
+"""On a Deployment whose pods a Rollout takes over (`workloadRef.scaleDown`): how many it had. Should the Rollout lose pods on the
+way, the Deployment gets back as many as are missing, and never more than this.
+"""

@@ -74,12 +74,49 @@ _QUANTITIES = frozenset({"limits", "requests", "overhead"})
 # In these maps the keys are the user's, and a key with an empty value is not an absent one.
 _OWN_KEYS = frozenset({"labels", "annotations", "nodeSelector", "matchLabels", "volumeAttributes", "options"})
 _QUANTITY = frozenset({"sizeLimit", "divisor"})
+_PREFERRED, _REQUIRED = "preferredDuringSchedulingIgnoredDuringExecution", "requiredDuringSchedulingIgnoredDuringExecution"
 
 
 def same_template(rollout_template: Json, replicaset_template: Json, *, ephemeral: Json | None = None) -> bool:
     """`ephemeral`: the injected labels and annotations (the ReplicaSet's annotation `rollout.argoproj.io/ephemeral-metadata`)."""
     injected = ephemeral or {}
     return _normal(rollout_template, injected) == _normal(replicaset_template, injected)
+
+
+def as_written(template: Json, *, ephemeral: Json | None = None) -> dict[str, Any]:
+    """A ReplicaSet's template as its user wrote it: without the hash label and what else a controller has put in."""
+    written = {**template, "metadata": _own_metadata(_map(template.get("metadata")), _map(ephemeral))}
+    spec = _map(template.get("spec"))
+    affinity = _map(spec.get("affinity"))
+    if has_injected_affinity(template):
+        own = _without_empty({**affinity, "podAntiAffinity": _without_empty(_own_affinity(affinity)["podAntiAffinity"])})
+        rest = {key: value for key, value in spec.items() if key != "affinity"}
+        written["spec"] = {**rest, "affinity": own} if own else rest
+    return written
+
+
+def has_injected_affinity(template: Json) -> bool:
+    anti = _map(_map(_map(template.get("spec")).get("affinity")).get("podAntiAffinity"))
+    preferred = (_map(_map(each).get("podAffinityTerm")) for each in anti.get(_PREFERRED) or ())
+    required = (_map(each) for each in anti.get(_REQUIRED) or ())
+    return any(_injected(each) for each in (*preferred, *required))
+
+
+def _own_metadata(metadata: Json, injected: Json) -> dict[str, Any]:
+    """Maps that an injection has made are gone with it; what was there without one stays as it was."""
+    own = dict(metadata)
+    for kind in ("labels", "annotations"):
+        ignored = {POD_TEMPLATE_HASH, *_map(injected.get(kind))}
+        left = {key: value for key, value in _map(metadata.get(kind)).items() if key not in ignored}
+        if left or not metadata.get(kind):
+            own = {**own, kind: left} if kind in metadata else own
+        else:
+            own.pop(kind)
+    return own
+
+
+def _without_empty(content: Json) -> dict[str, Any]:
+    return {key: value for key, value in content.items() if value not in ({}, [], None)}
 
 
 def _normal(template: Json, injected: Json) -> dict[str, Any]:
@@ -128,9 +165,8 @@ def _pull_policy(image: str) -> str:
 
 def _own_affinity(affinity: Json) -> Json:
     anti = dict(_map(affinity.get("podAntiAffinity")))
-    preferred, required = "preferredDuringSchedulingIgnoredDuringExecution", "requiredDuringSchedulingIgnoredDuringExecution"
-    anti[preferred] = [each for each in anti.get(preferred) or () if not _injected(_map(_map(each).get("podAffinityTerm")))]
-    anti[required] = [each for each in anti.get(required) or () if not _injected(_map(each))]
+    anti[_PREFERRED] = [each for each in anti.get(_PREFERRED) or () if not _injected(_map(_map(each).get("podAffinityTerm")))]
+    anti[_REQUIRED] = [each for each in anti.get(_REQUIRED) or () if not _injected(_map(each))]
     return {**affinity, "podAntiAffinity": anti}
 
 

@@ -179,6 +179,7 @@ class Spec:
     progress_deadline_abort: bool = False
     rollback_window: int | None = None
     restart_at: str | None = None
+    workload_scale_down: str = ""
     successful_runs_kept: int = 5
     unsuccessful_runs_kept: int = 5
 
@@ -201,6 +202,7 @@ def spec_of(manifest: Json) -> Spec:
         progress_deadline_abort=bool(spec.get("progressDeadlineAbort")),
         rollback_window=(spec.get("rollbackWindow") or {}).get("revisions"),
         restart_at=spec.get("restartAt"),
+        workload_scale_down=(spec.get("workloadRef") or {}).get("scaleDown") or "",
         successful_runs_kept=_given(analysis.get("successfulRunHistoryLimit"), 5),
         unsuccessful_runs_kept=_given(analysis.get("unsuccessfulRunHistoryLimit"), 5),
     )

@@ -4,16 +4,17 @@ Both controllers understand these patches, so a cluster can be steered with eith
 rollout must stay open when messaging is what broke.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from tidegate.durations import rfc3339
 from tidegate.errors import TidegateError
-from tidegate.keys import POD_TEMPLATE_HASH, REVISION
+from tidegate.keys import EPHEMERAL_METADATA, REVISION
 from tidegate.kube.kinds import ANALYSIS_RUN, DEPLOYMENT, EXPERIMENT, POD_TEMPLATE, REPLICA_SET, ROLLOUT, Kind
+from tidegate.podtemplate import as_written, same_template
 
 Object = Mapping[str, Any]
 
@@ -104,13 +105,12 @@ class Undoing:
 def undoing(rollout: Object, replica_sets: Iterable[Object], *, to_revision: int, workload: Object | None = None) -> Undoing:
     """Back to the template of a revision's ReplicaSet; revision 0 is the one before the newest."""
     source = _revision(rollout, replica_sets, to_revision)
-    template = _without_hash(source["spec"]["template"])
-    holder = rollout if workload is None else workload
-    path = "/template" if holder.get("kind") == POD_TEMPLATE.kind else "/spec/template"
-    current = holder.get("template") if path == "/template" else (holder.get("spec") or {}).get("template")
-    if _without_hash(current or {}) == template:
+    ephemeral = _ephemeral(source)
+    template = as_written(source["spec"]["template"], ephemeral=ephemeral)
+    holder, kind = (rollout, ROLLOUT) if workload is None else (workload, workload_kind(rollout))
+    path, current = _template_in(holder, kind)
+    if same_template(current, template, ephemeral=ephemeral):
         return Undoing(revision=revision_of(source), patches=())
-    kind = ROLLOUT if workload is None else workload_kind(rollout)
     operations = ({"op": "replace", "path": path, "value": template},)
     patch = JsonPatch(kind=kind, name=holder["metadata"]["name"], operations=operations)
     return Undoing(revision=revision_of(source), patches=(patch,))
@@ -118,14 +118,15 @@ def undoing(rollout: Object, replica_sets: Iterable[Object], *, to_revision: int
 
 def new_images(holder: Object, kind: Kind, images: Mapping[str, str]) -> tuple[Patch, ...]:
     """Containers of every sort by name, "*" for all of them. Tests guard the places, so a concurrent edit is met, not undone."""
-    spec = holder["spec"]["template"]["spec"]
+    path_to_template, template = _template_in(holder, kind)
+    spec = template["spec"]
     places = [(field, at, each) for field in IMAGE_HOLDERS for at, each in enumerate(spec.get(field) or ())]
     _refuse_unknown({each["name"] for _, _, each in places}, images)
     operations: list[Mapping[str, Any]] = []
     for field, at, container in places:
         image = images.get(container["name"], images.get("*"))
         if image is not None and image != container.get("image"):
-            path = f"/spec/template/spec/{field}/{at}"
+            path = f"{path_to_template}/spec/{field}/{at}"
             operations.append({"op": "test", "path": f"{path}/name", "value": container["name"]})
             operations.append({"op": "add", "path": f"{path}/image", "value": image})
     return (JsonPatch(kind=kind, name=holder["metadata"]["name"], operations=operations),) if operations else ()
@@ -189,11 +190,21 @@ def _revision(rollout: Object, replica_sets: Iterable[Object], number: int) -> O
     return found
 
 
-def _without_hash(template: Object) -> dict[str, Any]:
-    copy = deepcopy(dict(template))
-    labels = (copy.get("metadata") or {}).get("labels") or {}
-    labels.pop(POD_TEMPLATE_HASH, None)
-    return copy
+def _template_in(holder: Object, kind: Kind) -> tuple[str, Object]:
+    """Where a pod template stands in its holder, and the template."""
+    if kind == POD_TEMPLATE:
+        return "/template", holder.get("template") or {}
+    return "/spec/template", (holder.get("spec") or {}).get("template") or {}
+
+
+def _ephemeral(replica_set: Object) -> Object:
+    """What `canaryMetadata` and its like have put on top of the template; none where the record cannot be read."""
+    text = (replica_set["metadata"].get("annotations") or {}).get(EPHEMERAL_METADATA)
+    try:
+        found = json.loads(text) if text else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _owned_by(rollout: Object, replica_set: Object) -> bool:

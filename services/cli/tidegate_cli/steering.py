@@ -6,7 +6,7 @@ from datetime import timedelta
 from tidegate import verbs
 from tidegate.errors import TidegateError
 from tidegate.kube.errors import NotFound
-from tidegate.kube.kinds import ANALYSIS_RUN, DEPLOYMENT, EXPERIMENT, ROLLOUT, Kind
+from tidegate.kube.kinds import ANALYSIS_RUN, EXPERIMENT, ROLLOUT, Kind
 from tidegate.verbs import Patch
 from tidegate_cli import terminal
 from tidegate_cli.ages import short
@@ -61,13 +61,13 @@ async def set_image(connection: Connection, name: str, images: Mapping[str, str]
     async with connected(connection) as place:
         rollout = await place.rollout(name)
         reference = rollout["spec"].get("workloadRef")
-        kind, holder = (DEPLOYMENT, reference["name"]) if reference else (ROLLOUT, name)
+        kind, holder = (verbs.workload_kind(rollout), reference["name"]) if reference else (ROLLOUT, name)
 
         async def read() -> Object:
             return await place.api.get(kind, place.namespace, holder)
 
         changed = await place.write_decided(read, lambda found: verbs.new_images(found, kind, images))
-    what = f"rollout '{name}'" if kind is ROLLOUT else f"deployment '{holder}' of rollout '{name}'"
+    what = f"rollout '{name}'" if kind is ROLLOUT else f"{kind.kind.lower()} '{holder}' of rollout '{name}'"
     terminal.say(f"{what} image updated" if changed else f"{what} has this image already")
 
 

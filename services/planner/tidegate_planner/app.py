@@ -8,8 +8,8 @@ from tidegate_planner.composition import Planner
 
 async def compose(service: Service) -> Reactions:
     kube = await service.enter(Kube(load(service.settings.kubeconfig), user_agent="tidegate-planner"))
-    planner = await service.enter(Planner(service.settings, kube, service.bus))
-    return await planner.start(service)
+    planner = await service.enter(Planner(service, kube))
+    return await planner.start()
 
 
 def main() -> None:

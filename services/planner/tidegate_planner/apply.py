@@ -11,8 +11,9 @@ from typing import Any, Protocol
 
 import structlog
 
+from tidegate import keys
 from tidegate.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound, PreconditionFailed
-from tidegate.kube.kinds import REPLICA_SET, ROLLOUT, Kind
+from tidegate.kube.kinds import DEPLOYMENT, REPLICA_SET, ROLLOUT, Kind
 from tidegate.kube.patches import merge_difference, pointer
 from tidegate.messages import AnalysisRequested, Message
 from tidegate_planner import plan as plans
@@ -149,6 +150,8 @@ class Applier:
                 await self._ask_for_run(seen, action.manifest["metadata"]["name"], memory, manifest=dict(action.manifest))
             case plans.TerminateAnalysis():
                 await self._ask_for_run(seen, action.name, memory, manifest=None)
+            case plans.ScaleWorkload():
+                await self._scale_workload(seen, action)
             case _:
                 await self._change_replica_set(seen, action, memory)
 
@@ -224,6 +227,21 @@ class Applier:
                 operations.append({"op": "remove", "path": path})
         written = await self.kube.json_patch(REPLICA_SET, seen.namespace, action.name, operations)
         self.replica_sets.note_write(written)
+
+    async def _scale_workload(self, seen: Seen, action: plans.ScaleWorkload) -> None:
+        operations: list[dict[str, Any]] = [
+            {"op": "test", "path": "/spec/replicas", "value": action.before},
+            {"op": "replace", "path": "/spec/replicas", "value": action.after},
+        ]
+        if action.started_with is not None:
+            held = await self.kube.get(DEPLOYMENT, seen.namespace, action.name)
+            if held["metadata"].get("annotations") is None:
+                version = held["metadata"]["resourceVersion"]  # or somebody's first annotation would be lost
+                operations.append({"op": "test", "path": "/metadata/resourceVersion", "value": version})
+                operations.append({"op": "add", "path": "/metadata/annotations", "value": {}})
+            path = pointer("metadata", "annotations", keys.HANDED_OVER)
+            operations.append({"op": "add", "path": path, "value": str(action.started_with)})
+        await self.kube.json_patch(DEPLOYMENT, seen.namespace, action.name, operations)
 
     async def _set_owners(self, seen: Seen, name: str, uid: str, owners: list[Json]) -> None:
         """Conditional on the uid: a namesake created meanwhile is not ours to claim."""

@@ -19,12 +19,16 @@ NOT_COPIED = frozenset({keys.LAST_APPLIED, keys.REVISION, keys.REVISION_HISTORY,
 
 
 def replica_set_actions(at: Situation) -> list[Action]:
-    """Everything to do to ReplicaSets and to the revision on the Rollout in this pass."""
+    """Everything to do to ReplicaSets and to the annotations of the Rollout in this pass."""
     others = [each for each in at.roles.everyone if each is not at.roles.new]
     revision = next_revision(at.roles.new, others)
     actions: list[Action] = []
-    if at.seen.annotations.get(keys.REVISION) != str(revision):
-        actions.append(AnnotateRollout(annotations={keys.REVISION: str(revision)}))
+    wanted = {keys.REVISION: str(revision)}
+    if at.seen.workload is not None:
+        wanted[keys.WORKLOAD_GENERATION] = str(at.seen.workload.generation)
+    missing = {key: value for key, value in wanted.items() if at.seen.annotations.get(key) != value}
+    if missing:
+        actions.append(AnnotateRollout(annotations=missing))
     sizes = wanted_sizes(at)
     deadlines = strategy_of(at).deadlines(at, sizes)
     for each in _stable_first(at):

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from tidegate import keys
-from tidegate.bus import PLANNER_REQUESTS, Bus, Envelope
-from tidegate.config import Settings
+from tidegate.bus import PLANNER_REQUESTS, Envelope
 from tidegate.kube.cache import Cache
 from tidegate.kube.client import Kube
 from tidegate.kube.kinds import (
@@ -37,21 +36,23 @@ from tidegate_planner.observe import (
     service_names,
     slim_replica_set,
 )
+from tidegate_planner.referred import KINDS, Referred
 from tidegate_planner.requests import Requests
 from tidegate_planner.seen import Traffic
 from tidegate_planner.telling import Teller
 from tidegate_planner.worker import Worker
+from tidegate_planner.workloads import reference_of, slim_workload
 
 Slim = Callable[[dict[str, Any]], dict[str, Any]]
-BY_SERVICE, BY_TEMPLATE = "service", "template"
+BY_SERVICE, BY_TEMPLATE, BY_WORKLOAD = "service", "template", "workload"
 FEED_PATIENCE = 5.0  # seconds to wait for what was told before; NATS may be away, and a rollout must not wait for it
 
 
 class Planner:
     """Holds the parts; `start` brings them to life, leaving its context ends them."""
 
-    def __init__(self, settings: Settings, kube: Kube, bus: Bus) -> None:
-        self._settings, self._bus, self._kube = settings, bus, kube
+    def __init__(self, service: Service, kube: Kube) -> None:
+        self._service, self._settings, self._bus, self._kube = service, service.settings, service.bus, kube
         self._rollouts = self._cache(ROLLOUT)
         self._replica_sets = self._cache(REPLICA_SET, labels=keys.POD_TEMPLATE_HASH, slim=slim_replica_set)
         self._services = self._cache(SERVICE)
@@ -59,6 +60,7 @@ class Planner:
         self._templates = self._cache(ANALYSIS_TEMPLATE)
         self._cluster_templates = self._cache(CLUSTER_ANALYSIS_TEMPLATE, namespaced=False)
         self.caches = (self._rollouts, self._replica_sets, self._services, self._runs, self._templates, self._cluster_templates)
+        self._workloads = {each: self._cache(kind, slim=slim_workload) for each, kind in KINDS.items()}
         self._world = World(
             rollouts=self._rollouts,
             replica_sets=self._replica_sets,
@@ -66,14 +68,15 @@ class Planner:
             analysis_runs=self._runs,
             templates=self._templates,
             cluster_templates=self._cluster_templates,
-            instance=settings.instance_id,
+            workloads=Referred(self._workloads, lambda work, name: service.spawn(work, name=name)),
+            instance=service.settings.instance_id,
         )
-        self._teller = Teller(bus, clock=time.time)
+        self._teller = Teller(service.bus, clock=time.time)
         self._worker = Worker(
             observer=Observer(self._world),
             applier=Applier(
                 kube=kube,
-                bus=bus,
+                bus=service.bus,
                 world=self._world,
                 rollouts=self._rollouts,
                 replica_sets=self._replica_sets,
@@ -84,11 +87,11 @@ class Planner:
         )
         self._wire()
 
-    async def start(self, service: Service) -> Reactions:
+    async def start(self) -> Reactions:
         """Fill the caches, hear what was told before, then decide. Returns what the bus is to be asked for."""
         for cache in self.caches:
-            service.spawn(cache.run(), name=str(cache.kind))
-            service.ready_when(str(cache.kind), cache.synced.is_set)
+            self._service.spawn(cache.run(), name=str(cache.kind))
+            self._service.ready_when(str(cache.kind), cache.synced.is_set)
         told = self._bus.feed(OUTCOMES, "tidegate.recorded.planner.*.*", self._hear_told)
         self._bus.feed(TRAFFIC, "tidegate.traffic.applied.*.*", self._hear_traffic)
         for cache in self.caches:
@@ -98,7 +101,7 @@ class Planner:
             await asyncio.wait_for(told.caught_up.wait(), FEED_PATIENCE)
         members = self._bus.members("planner", self._worker.share_with)
         self._worker.start(members.me, members.live)
-        service.spawn(self._resync(), name="resync")
+        self._service.spawn(self._resync(), name="resync")
         await self._bus.open_ask_door((RolloutRequested, RolloutCommanded))
         requests = Requests(kube=self._kube, bus=self._bus, namespace=self._settings.namespace)
         return {PLANNER_REQUESTS: {RolloutRequested: requests.on_requested, RolloutCommanded: requests.on_commanded}}
@@ -131,6 +134,9 @@ class Planner:
         self._services.on_change(lambda _type, old, new: self._wake_users(new or old))
         for cache in (self._templates, self._cluster_templates):
             cache.on_change(lambda _type, _old, _new: self._wake_analysed())
+        self._rollouts.add_index(BY_WORKLOAD, _referred_in)
+        for (group, kind), cache in self._workloads.items():
+            cache.on_change(lambda _type, old, new, group=group, kind=kind: self._wake_referrers(group, kind, old, new))  # type: ignore[misc]
 
     def _wake(self, rollout: dict[str, Any] | None) -> None:
         if rollout is not None and instance_of(rollout) == self._world.instance:
@@ -154,6 +160,15 @@ class Planner:
         if service is not None:
             for rollout in self._rollouts.by_index(BY_SERVICE, _scoped(service, service["metadata"]["name"])):
                 self._wake(rollout)
+
+    def _wake_referrers(self, group: str, kind: str, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
+        """Of a workload's own pods, which come and go without a new generation, nobody needs to know."""
+        if old is not None and new is not None and old["metadata"].get("generation") == new["metadata"].get("generation"):
+            return
+        for each in (new or old,):
+            if each is not None:
+                for rollout in self._rollouts.by_index(BY_WORKLOAD, _scoped(each, f"{group}/{kind}/{each['metadata']['name']}")):
+                    self._wake(rollout)
 
     def _wake_analysed(self) -> None:
         for rollout in self._rollouts.by_index(BY_TEMPLATE, "any"):
@@ -179,6 +194,12 @@ class Planner:
     def _cache(self, kind: Kind, *, labels: str | None = None, slim: Slim | None = None, namespaced: bool = True) -> Cache:
         namespace = self._settings.namespace if namespaced else None
         return Cache(self._kube, kind, namespace=namespace, labels=labels, slim=slim)
+
+
+def _referred_in(rollout: dict[str, Any]) -> list[str]:
+    """Index: the workload that a Rollout takes its pods from."""
+    reference = reference_of(rollout)
+    return [] if reference is None else [_scoped(rollout, f"{reference.group}/{reference.kind}/{reference.name}")]
 
 
 def _scoped(obj: dict[str, Any], name: str) -> str:

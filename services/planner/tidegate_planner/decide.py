@@ -9,7 +9,7 @@ from dataclasses import replace
 from tidegate.durations import rfc3339
 from tidegate.messages import TrafficRequested
 from tidegate.rollout import BlueGreen, Canary, Spec
-from tidegate_planner import analysis, children, delays, routing
+from tidegate_planner import analysis, children, delays, handover, routing
 from tidegate_planner.analysis import owner_reference
 from tidegate_planner.plan import Action, AdoptReplicaSet, Plan, ReleaseReplicaSet, SetDefaultReplicas, ShiftTraffic
 from tidegate_planner.progress import Progress, aborted, obeyed, progress_of, restarted
@@ -68,7 +68,8 @@ def _decided(at: Situation) -> Plan:
         progress = aborted(at.progress, reason=verdict.deadline_abort, now=rfc3339(at.now), steps=at.steps)
         at = replace(at, progress=progress)
         verdict = new_status(at)
-    return Plan(status=verdict.status, actions=tuple(_actions(at)), wake_at=_wake_at(at, verdict.status))
+    actions = (*_actions(at), *handover.workload_actions(at, verdict.status))
+    return Plan(status=verdict.status, actions=actions, wake_at=_wake_at(at, verdict.status))
 
 
 def _actions(at: Situation) -> list[Action]:

@@ -5,7 +5,7 @@ generation: a pass over an unchanged rollout then costs some lookups.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import orjson
@@ -14,10 +14,11 @@ from tidegate import keys
 from tidegate.hashing import pod_template_hash
 from tidegate.kube.selectors import labels_match
 from tidegate.rollout import BlueGreen, Spec, selector_text, spec_of
-from tidegate_planner.seen import AnalysisRun, ReplicaSet, Seen, Service, Traffic
+from tidegate_planner.seen import AnalysisRun, ReplicaSet, Seen, Service, Traffic, Workload
 from tidegate_planner.templates import CLUSTER, NAMESPACED
 from tidegate_planner.unsupported import unsupported_in
-from tidegate_planner.validation import References, message, problems
+from tidegate_planner.validation import References, invalid_message, message, problems
+from tidegate_planner.workloads import Reference, reference_of, resolved, unresolvable
 
 Json = Mapping[str, Any]
 Key = tuple[str, str]
@@ -35,6 +36,14 @@ class Objects(Protocol):
     def by_index(self, index: str, key: str) -> list[dict[str, Any]]: ...
 
 
+class Workloads(Protocol):
+    """What Rollouts refer to; `tidegate_planner.referred` looks only at the kinds that are in use."""
+
+    def find(self, namespace: str, reference: Reference) -> dict[str, Any] | None:
+        """None: there is none. Raises `Retry` as long as its kind is not known."""
+        ...
+
+
 @dataclass(kw_only=True)
 class World:
     """The caches, and what is in no object: `traffic` holds the last `traffic.applied` per rollout uid.
@@ -50,6 +59,7 @@ class World:
     analysis_runs: Objects
     templates: Objects
     cluster_templates: Objects
+    workloads: Workloads
     instance: str = ""
     fences: dict[str, int] = field(default_factory=dict)
     least_fence: int = 0
@@ -91,7 +101,9 @@ class Observer:
             return None
         metadata = manifest["metadata"]
         uid, namespace = metadata["uid"], metadata["namespace"]
-        reading = self._read(manifest, uid)
+        reference = reference_of(manifest)
+        workload = self._world.workloads.find(namespace, reference) if reference is not None and reference.known else None
+        reading = self._read(manifest, uid, reference, workload)
         spec, status = reading.spec, manifest.get("status") or {}
         held = self._world.replica_sets.by_index(BY_OWNER, uid)
         known = any((each["metadata"].get("labels") or {}).get(keys.POD_TEMPLATE_HASH) == reading.template_hash for each in held)
@@ -114,6 +126,7 @@ class Observer:
             orphans=self._orphans(namespace, selector),
             strangers=tuple(each for each in owned if selector and not labels_match(selector, each.labels)),
             services=self._services(namespace, spec),
+            workload=None if workload is None or reference is None else workload_of(workload, reference),
             traffic=self._world.traffic.get(uid),
             analysis_runs=tuple(analysis_run_of(each) for each in self._world.analysis_runs.by_index(BY_OWNER, uid)),
             templates=self._templates(namespace, manifest) if analyses_of(manifest) else {},
@@ -124,25 +137,34 @@ class Observer:
         self._world.fences[uid] = seen.fence
         return seen
 
-    def _read(self, manifest: Json, uid: str) -> _Reading:
+    def _read(self, manifest: Json, uid: str, reference: Reference | None, workload: Json | None) -> _Reading:
         metadata, status = manifest["metadata"], manifest.get("status") or {}
         collisions = status.get("collisionCount")
         references = self._references(manifest)
         looked_up = (references.services, references.analysis_templates, references.cluster_analysis_templates)
-        versions = tuple(_version(each) for group in looked_up for each in group.values())
+        versions = (_generation(workload), *(_version(each) for group in looked_up for each in group.values()))
         held = self._readings.get(uid)
         wanted = (metadata["generation"], versions, collisions)
         if held is not None and (held.generation, held.references, held.collision_count) == wanted:
             return held
-        found = problems(manifest, references)
-        problem = message(metadata["name"], found[0]) if found else None
-        spec = None if found else spec_of(manifest)
+        problem = None if reference is None else self._unresolvable(manifest, reference, workload)
+        spec = None
+        if problem is None:
+            whole = manifest if workload is None else resolved(manifest, workload)
+            found = problems(whole, replace(references, workload_resolved=workload is not None))
+            problem = message(metadata["name"], found[0]) if found else None
+            spec = None if found else spec_of(whole)
         if spec is not None:
             problem = unsupported_in(manifest, spec)
         template_hash = "" if spec is None else pod_template_hash(spec.template, collisions)
         reading = _Reading(metadata["generation"], versions, collisions, spec, problem, template_hash)
         self._readings[uid] = reading
         return reading
+
+    @staticmethod
+    def _unresolvable(manifest: Json, reference: Reference, workload: Json | None) -> str | None:
+        refusal = unresolvable(manifest, reference, workload)
+        return None if refusal is None else invalid_message(manifest["metadata"]["name"], refusal)
 
     def _references(self, manifest: Json) -> References:
         namespace = manifest["metadata"]["namespace"]
@@ -260,6 +282,20 @@ def _template(spec: Json) -> Json:
     return template
 
 
+def workload_of(manifest: Json, reference: Reference) -> Workload:
+    metadata, annotations = manifest["metadata"], manifest["metadata"].get("annotations") or {}
+    started_with = annotations.get(keys.HANDED_OVER, "")
+    has_pods = reference.kind != "PodTemplate"
+    return Workload(
+        kind=reference.kind,
+        name=reference.name,
+        generation=metadata.get("generation", 0),
+        resource_version=int(metadata["resourceVersion"]),
+        replicas=(manifest.get("spec") or {}).get("replicas", 1) if has_pods else None,
+        started_with=int(started_with) if started_with.isdigit() else None,
+    )
+
+
 def service_of(manifest: Json) -> Service:
     metadata = manifest["metadata"]
     return Service(
@@ -296,6 +332,11 @@ def orphaned_in(manifest: Json) -> Iterable[str]:
     """Index: the namespace, of objects without a controller."""
     owners = manifest["metadata"].get("ownerReferences") or ()
     return () if any(each.get("controller") for each in owners) else (manifest["metadata"]["namespace"],)
+
+
+def _generation(workload: Json | None) -> str:
+    """Changes with what a workload asks for, not with its pods."""
+    return "" if workload is None else f"{workload['metadata']['uid']}/{workload['metadata'].get('generation')}"
 
 
 def _version(manifest: Json | None) -> str:

@@ -70,6 +70,16 @@ class ReleaseReplicaSet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleWorkload:
+    """Of the Deployment that `spec.workloadRef` names. `started_with` is noted on it by the first of these writes."""
+
+    name: str
+    before: int
+    after: int
+    started_with: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShiftTraffic:
     request: TrafficRequested
 
@@ -85,7 +95,9 @@ class TerminateAnalysis:
 
 
 ReplicaSetAction = CreateReplicaSet | ScaleReplicaSet | DeleteReplicaSet | AdoptReplicaSet | ReleaseReplicaSet
-Action = SetDefaultReplicas | AnnotateRollout | ReplicaSetAction | ShiftTraffic | StartAnalysis | TerminateAnalysis
+Action = (
+    SetDefaultReplicas | AnnotateRollout | ReplicaSetAction | ScaleWorkload | ShiftTraffic | StartAnalysis | TerminateAnalysis
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from tidegate.bus.envelope import Envelope
 from tidegate.errors import GiveUp, KubeError, Retry
 from tidegate.kube.client import Kube
 from tidegate.kube.errors import AlreadyExists, Conflict, Invalid, NotFound, PreconditionFailed, Transient
-from tidegate.kube.kinds import REPLICA_SET, ROLLOUT
+from tidegate.kube.kinds import REPLICA_SET, ROLLOUT, Kind
 from tidegate.kube.patches import merged, pointer
 from tidegate.messages import RequestAnswered, RolloutCommanded, RolloutRequested
 from tidegate.verbs import JsonPatch, MergePatch, Patch
@@ -60,14 +60,16 @@ class Requests:
         self._refuse_foreign_namespace(command.namespace)
         try:
             rollout = await self.kube.get(ROLLOUT, command.namespace, command.name)
-            command_id, place = _digest(envelope.id), _place(command, rollout)
+            workload = await self._undone_in(command, rollout)
+            command_id, place = _digest(envelope.id), _place(command, rollout, workload)
             noted = _noted_commands(rollout)
             if noted.get(command_id, place) == place:  # else it has acted before: it was delivered again
-                patches = await self._patches(command, rollout)
+                patches = await self._patches(command, rollout, workload)
                 if patches and command_id not in noted:
                     rollout = await self._note_command({**noted, command_id: place}, rollout)
                 for patch in patches:
-                    rollout = await self._write(command.namespace, patch, rollout)
+                    written = await self._write(command.namespace, patch, rollout)
+                    rollout = written if patch.kind == ROLLOUT else rollout
         except KubeError as error:
             raise _verdict(error, command.namespace, command.name) from error
         except verbs.Refused as error:
@@ -81,7 +83,13 @@ class Requests:
         name, namespace = rollout["metadata"]["name"], rollout["metadata"]["namespace"]
         return await self._write(namespace, MergePatch(kind=ROLLOUT, name=name, body=body), rollout)
 
-    async def _patches(self, command: RolloutCommanded, rollout: dict[str, Any]) -> Sequence[Patch]:
+    async def _undone_in(self, command: RolloutCommanded, rollout: Json) -> dict[str, Any] | None:
+        """What an undo changes instead of the Rollout."""
+        if command.verb != "undo" or not rollout["spec"].get("workloadRef"):
+            return None
+        return (await self._workload(rollout))[1]
+
+    async def _patches(self, command: RolloutCommanded, rollout: dict[str, Any], workload: Json | None) -> Sequence[Patch]:
         match command.verb:
             case "promote" | "resume":
                 return verbs.promotion(rollout)
@@ -97,7 +105,7 @@ class Requests:
                 return verbs.restarting(rollout, at=datetime.now(UTC))  # noqa: TID251 - part of the shell
             case "undo":
                 sets, _ = await self.kube.list(REPLICA_SET, command.namespace, keys.POD_TEMPLATE_HASH)
-                return verbs.undoing(rollout, sets, to_revision=command.revision or 0).patches
+                return verbs.undoing(rollout, sets, to_revision=command.revision or 0, workload=workload).patches
 
     async def _write(self, namespace: str, patch: Patch, rollout: dict[str, Any]) -> dict[str, Any]:
         """Conditional on what it was made from, so that a command that comes late cannot undo a newer one."""
@@ -130,13 +138,33 @@ class Requests:
             body = {**request.patch, "metadata": metadata}
             _refuse_invalid(merged(rollout, body))
             return await self._write(request.namespace, MergePatch(kind=ROLLOUT, name=request.name, body=body), rollout)
-        if (rollout["spec"].get("workloadRef") or None) is not None:
-            raise GiveUp(f"Rollout {request.namespace}/{request.name} takes its pods from spec.workloadRef: change the image there")
+        if rollout["spec"].get("workloadRef"):
+            return await self._change_workload(request, rollout, asked_by)
         operations = [each for patch in verbs.new_images(rollout, ROLLOUT, request.images or {}) for each in _operations(patch)]
         if not operations:
             return rollout  # a repeated request, or nothing new in it
         operations += _annotating(rollout, asked_by)
         return await self.kube.json_patch(ROLLOUT, request.namespace, request.name, operations)
+
+    async def _change_workload(self, request: RolloutRequested, rollout: dict[str, Any], asked_by: Json) -> dict[str, Any]:
+        """The image is the workload's to change; who asked is still kept on the Rollout, and first, so that no outcome lacks it."""
+        kind, workload = await self._workload(rollout)
+        operations = [each for patch in verbs.new_images(workload, kind, request.images or {}) for each in _operations(patch)]
+        if not operations:
+            return rollout
+        body = {"metadata": {"annotations": dict(asked_by)}}
+        rollout = await self._write(request.namespace, MergePatch(kind=ROLLOUT, name=request.name, body=body), rollout)
+        await self.kube.json_patch(kind, request.namespace, workload["metadata"]["name"], operations)
+        return rollout
+
+    async def _workload(self, rollout: Json) -> tuple[Kind, dict[str, Any]]:
+        """What `spec.workloadRef` names, and its kind."""
+        kind, namespace = verbs.workload_kind(rollout), rollout["metadata"]["namespace"]
+        name = rollout["spec"]["workloadRef"].get("name", "")
+        try:
+            return kind, await self.kube.get(kind, namespace, name)
+        except NotFound as error:
+            raise GiveUp(f"{kind.kind} {namespace}/{name}, which spec.workloadRef names, does not exist") from error
 
     async def _accept(self, envelope: Envelope, rollout: Json) -> None:
         metadata = rollout["metadata"]
@@ -162,11 +190,12 @@ def _noted_commands(rollout: Json) -> dict[str, str]:
     return {command: place for command, _, place in (entry.partition(".") for entry in entries) if place}
 
 
-def _place(command: RolloutCommanded, rollout: Json) -> str:
+def _place(command: RolloutCommanded, rollout: Json, workload: Json | None) -> str:
     """Where a rollout stands in what the command's verb changes: once it has acted this is different."""
     status: Json = rollout.get("status") or {}
     if command.verb in CHANGES_OF_SPEC:
-        return _digest(str(rollout["metadata"].get("generation")))
+        changed = rollout if workload is None else workload
+        return _digest(str(changed["metadata"].get("generation")))
     fields = ("currentPodHash", "currentStepIndex", "abort", "promoteFull")
     starts = [each.get("startTime") for each in status.get("pauseConditions") or ()]
     attempt = (status.get("duration") or {}).get("rolloutStartedAt")

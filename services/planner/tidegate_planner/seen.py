@@ -80,6 +80,19 @@ class AnalysisRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """What `spec.workloadRef` names. `replicas` is None for a PodTemplate; `started_with`: how many pods it had before the Rollout
+    began to take them over, None as long as nobody has."""
+
+    kind: str
+    name: str
+    generation: int
+    resource_version: int = 0
+    replicas: int | None = None
+    started_with: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """Everything one decision is made from.
 
@@ -105,6 +118,7 @@ class Seen:
     orphans: tuple[ReplicaSet, ...] = ()
     strangers: tuple[ReplicaSet, ...] = ()
     services: Mapping[str, Service] = field(default_factory=dict)
+    workload: Workload | None = None
     traffic: Traffic | None = None
     analysis_runs: tuple[AnalysisRun, ...] = ()
     templates: Mapping[tuple[str, str], Json] = field(default_factory=dict)
@@ -120,4 +134,5 @@ class Seen:
         """
         sets = max((each.resource_version for each in self.replica_sets), default=0)
         services = max((each.resource_version for each in self.services.values()), default=0)
-        return max(self.resource_version, sets, services, self.least_fence)
+        workload = self.workload.resource_version if self.workload else 0
+        return max(self.resource_version, sets, services, workload, self.least_fence)

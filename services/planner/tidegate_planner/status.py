@@ -32,6 +32,8 @@ def new_status(at: Situation) -> Verdict:
     status["observedGeneration"] = str(at.seen.generation)
     status["selector"] = selector_text(strategy.scale_selector(at))
     status["duration"] = chronicle.duration(at)
+    if at.seen.workload is not None:
+        status["workloadObservedGeneration"] = str(at.seen.workload.generation)
     for kept in ("collisionCount", "restartedAt"):
         if before.get(kept) is not None:
             status[kept] = before[kept]

@@ -12,15 +12,13 @@ from tidegate.rollout import BlueGreen, Experiment, Plugin, Spec
 
 def unsupported_in(manifest: Mapping[str, Any], spec: Spec) -> str | None:
     """The whole text of the InvalidSpec condition, or None."""
-    field = _field(manifest, spec)
+    field = _field(spec)
     if field is None:
         return None
     return f'The Rollout "{manifest["metadata"]["name"]}" is invalid: {field}: Forbidden: this version of Tidegate cannot do it yet'
 
 
-def _field(manifest: Mapping[str, Any], spec: Spec) -> str | None:
-    if manifest["spec"].get("workloadRef") is not None:
-        return "spec.workloadRef"
+def _field(spec: Spec) -> str | None:
     if isinstance(spec.strategy, BlueGreen):
         return None
     for index, step in enumerate(spec.strategy.steps):

@@ -6,7 +6,14 @@ Rules of this package: no pytest in here (conftests wrap what they need in fixtu
 
 from tidegate.testing.fleet import Fleet
 from tidegate.testing.http import Endpoint, Reply, Request
-from tidegate.testing.manifests import a_rollout, a_service, an_analysis_template, an_http_route
+from tidegate.testing.manifests import (
+    a_deployment,
+    a_referring_rollout,
+    a_rollout,
+    a_service,
+    an_analysis_template,
+    an_http_route,
+)
 from tidegate.testing.outcomes import Outcomes
 from tidegate.testing.processes import ServiceProcess, Suite
 from tidegate.testing.proxy import ApiCall, Cut, Expire, Fault, FaultProxy, Hang, Lag, LoseAnswer, LoseRequest, Refuse
@@ -15,6 +22,6 @@ from tidegate.testing.waiting import eventually
 
 __all__ = [
     "ApiCall", "Cut", "Endpoint", "Expire", "Fault", "FaultProxy", "Fleet", "Hang", "Lag", "LoseAnswer", "LoseRequest", "Outcomes",
-    "Refuse", "Reply", "Request", "Scene", "ServiceProcess", "Suite", "a_rollout", "a_service", "an_analysis_template",
-    "an_http_route", "degraded", "eventually", "healthy_on", "paused_at",
+    "Refuse", "Reply", "Request", "Scene", "ServiceProcess", "Suite", "a_deployment", "a_referring_rollout", "a_rollout",
+    "a_service", "an_analysis_template", "an_http_route", "degraded", "eventually", "healthy_on", "paused_at",
 ]  # fmt: skip

@@ -42,6 +42,22 @@ def a_rollout(  # noqa: PLR0913 - one argument per field that tests differ in
     }
 
 
+def a_deployment(name: str = "web", *, replicas: int = 3, image: str = BLUE, pod_annotations: Json | None = None) -> dict[str, Any]:
+    """With the pod template of `a_rollout`."""
+    template = a_rollout(name, image=image)["spec"]["template"]
+    template["metadata"]["annotations"] = dict(pod_annotations or {})
+    spec = {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
+
+
+def a_referring_rollout(name: str = "web", *, scale_down: str = "", **given: Any) -> dict[str, Any]:
+    """Of the Deployment of its name: without a template and a selector of its own."""
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": name, **({"scaleDown": scale_down} if scale_down else {})}
+    rollout = a_rollout(name)
+    del rollout["spec"]["template"], rollout["spec"]["selector"]
+    return {**rollout, "spec": {**rollout["spec"], "workloadRef": reference, **given}}
+
+
 def a_service(name: str, *, app: str) -> dict[str, Any]:
     ports = [{"name": "http", "port": 80, "targetPort": 8080}]
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": {"selector": {"app": app}, "ports": ports}}

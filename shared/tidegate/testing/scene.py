@@ -10,6 +10,7 @@ from tidegate.kube.client import Kube
 from tidegate.kube.kinds import (
     ANALYSIS_RUN,
     ANALYSIS_TEMPLATE,
+    DEPLOYMENT,
     EVENT,
     HTTP_ROUTE,
     REPLICA_SET,
@@ -23,7 +24,9 @@ from tidegate.testing.manifests import CONTAINER
 from tidegate.testing.outcomes import Outcomes
 from tidegate.testing.waiting import PATIENCE, eventually
 
-KINDS: dict[str, Kind] = {each.kind: each for each in (ROLLOUT, SERVICE, HTTP_ROUTE, ANALYSIS_TEMPLATE, ANALYSIS_RUN)}
+KINDS: dict[str, Kind] = {
+    each.kind: each for each in (ROLLOUT, SERVICE, HTTP_ROUTE, ANALYSIS_TEMPLATE, ANALYSIS_RUN, DEPLOYMENT)
+}
 ANSWER_SECONDS = 60.0
 FIELD_MANAGER = "kubectl"
 
@@ -81,7 +84,9 @@ class Scene:
     async def replica_sets(self, name: str) -> list[Object]:
         """Those of a rollout, by revision."""
         found, _ = await self.kube.list(REPLICA_SET, self.namespace)
-        owned = [each for each in found if any(owner["name"] == name for owner in each["metadata"].get("ownerReferences") or ())]
+        rollout = (ROLLOUT.kind, name)
+        owners = ((each, each["metadata"].get("ownerReferences") or ()) for each in found)
+        owned = [each for each, holders in owners if any((owner["kind"], owner["name"]) == rollout for owner in holders)]
         return sorted(owned, key=lambda each: int(each["metadata"]["annotations"][REVISION]))
 
     async def events(self, name: str) -> list[tuple[str, str]]:

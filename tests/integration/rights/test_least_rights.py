@@ -26,21 +26,36 @@ from tidegate.bus.server import LocalNats
 from tidegate.bus.topology import ensure_consumer, ensure_stream
 from tidegate.config import Settings
 from tidegate.hashing import pod_template_hash
+from tidegate.keys import REVISION
 from tidegate.kube.client import Kube
 from tidegate.kube.credentials import load
 from tidegate.kube.errors import NotFound
 from tidegate.kube.kinds import (
     ANALYSIS_RUN,
     ANALYSIS_TEMPLATE,
+    DEPLOYMENT,
     GRPC_ROUTE,
     HTTP_ROUTE,
     JOB,
+    POD_TEMPLATE,
     REPLICA_SET,
     SECRET,
     Kind,
 )
 from tidegate.messages import OUTCOMES
-from tidegate.testing import Endpoint, Outcomes, Scene, Suite, a_rollout, a_service, eventually, healthy_on, paused_at
+from tidegate.testing import (
+    Endpoint,
+    Outcomes,
+    Scene,
+    Suite,
+    a_deployment,
+    a_referring_rollout,
+    a_rollout,
+    a_service,
+    eventually,
+    healthy_on,
+    paused_at,
+)
 from tidegate_cli.local.identities import BusUsers, environments
 from tidegate_cli.local.services import MODULES
 from tidegate_embedded import ControlPlane
@@ -200,8 +215,14 @@ async def play(control_plane: ControlPlane, nats: LocalNats, users: BusUsers, en
         namespace = create_namespace(control_plane, "rights")
         scene = Scene(kube=kube, bus=sender, namespace=namespace, outcomes=Outcomes())
         heard = [await hear(bus, role) for bus, role in ((sender, SENDER), (listener, LISTENER))]
-        scenes = (routed(scene, endpoint), interrupted(scene), taken_name(scene), expired(scene), unreadable(scene, anyone))
-        await asyncio.gather(*scenes)
+        await asyncio.gather(
+            routed(scene, endpoint),
+            interrupted(scene),
+            taken_name(scene),
+            referring(scene),
+            expired(scene),
+            unreadable(scene, anyone),
+        )
         for topics, feed in heard:
             await eventually(_seen(topics), lambda seen: "completed" in seen, what="a topic that was subscribed to")
             await eventually(_seen(feed), lambda seen: "completed" in seen, what="the feed of outcomes")
@@ -317,6 +338,29 @@ async def taken_name(scene: Scene) -> None:
     await scene.apply(manifest)
     await scene.until("twin", healthy_on(BLUE))
     assert [each["metadata"]["name"] for each in await scene.replica_sets("twin")] != [name]
+
+
+async def referring(scene: Scene) -> None:
+    """Pods described by a Deployment, which gives way, and by a PodTemplate; the images of both are changed over the bus."""
+    pods = a_rollout("stencil")["spec"]["template"]
+    await scene.kube.create(POD_TEMPLATE, of(scene, "stencil", template=pods))
+    reference = {"apiVersion": "v1", "kind": "PodTemplate", "name": "stencil"}
+    stencil = a_referring_rollout("stencil", workloadRef=reference, selector={"matchLabels": {"app": "stencil"}})
+    await scene.apply(a_deployment("moved"), a_referring_rollout("moved", scale_down="progressively"), stencil)
+    for name in ("moved", "stencil"):
+        await scene.until(name, healthy_in_revision(1))
+        assert (await scene.request_image(name, YELLOW)).accepted
+        await scene.until(name, healthy_in_revision(2))
+    assert (await scene.kube.get(DEPLOYMENT, scene.namespace, "moved"))["spec"]["replicas"] == 0
+
+
+def healthy_in_revision(number: int) -> Any:
+    def holds(rollout: Any) -> bool:
+        revision = (rollout["metadata"].get("annotations") or {}).get(REVISION)
+        return revision == str(number) and (rollout.get("status") or {}).get("phase") == "Healthy"
+
+    holds.__name__ = f"Healthy in revision {number}"
+    return holds
 
 
 async def expired(scene: Scene) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import orjson
 import pytest
+import yaml
 
+from tidegate.testing import a_deployment, a_referring_rollout
 from tidegate_cli.app import go_style_switches, main, program_name
 from tidegate_cli.connection import Connection, merged
 
@@ -145,6 +147,16 @@ def test_plan_answers_what_if(run: Run) -> None:
     code, out, _ = run("plan", SEED, "--abort-at", "1", "-o", "json")
     assert code == 0
     assert orjson.loads(out)[-1]["phase"] == "Degraded"
+
+
+def test_plan_of_a_rollout_that_refers_to_a_workload_needs_both(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "rollout.yaml"
+    file.write_text(yaml.safe_dump(a_referring_rollout()))
+    code, _, err = run("plan", str(file))
+    assert (code, "not found; a timeline needs it in the same file" in err) == (1, True)
+    file.write_text(yaml.safe_dump_all([a_referring_rollout(), a_deployment()]))
+    code, out, _ = run("plan", str(file))
+    assert (code, "Healthy" in out) == (0, True)
 
 
 def test_plan_of_a_broken_rollout_is_refused(run: Run, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tidegate.testing import a_deployment, a_referring_rollout
 from tidegate_cli.linting import complaints
 
 SEED = yaml.safe_load((Path(__file__).parents[3] / "deploy/examples/seed-rollout.yaml").read_text())
@@ -47,6 +48,36 @@ def test_a_service_in_the_same_file_must_fit() -> None:
 @pytest.mark.parametrize("manifest", [{"apiVersion": "v1", "kind": "ConfigMap"}, {"apiVersion": "apps/v1", "kind": "Deployment"}])
 def test_objects_of_other_groups_are_none_of_its_business(manifest: dict[str, Any]) -> None:
     assert complaints([manifest]) == []
+
+
+def test_pods_that_a_workload_describes_are_checked_where_it_is_in_the_file() -> None:
+    broken = a_deployment()
+    del broken["spec"]["template"]["spec"]["containers"][0]["image"]
+    assert complaints([a_referring_rollout()]) == [], "what is not in the file may be in the cluster"
+    assert complaints([a_referring_rollout(), a_deployment()]) == []
+    (found,) = complaints([a_referring_rollout(), broken])
+    assert found == "Rollout/web: spec.template.spec.containers[0].image: Required value"
+
+
+@pytest.mark.parametrize("beside", [(), (a_deployment(),)], ids=["alone", "with the Deployment"])
+def test_a_template_beside_a_reference_is_a_mistake(beside: tuple[dict[str, Any], ...]) -> None:
+    both = a_referring_rollout(template=a_deployment()["spec"]["template"])
+    (found,) = complaints([both, *beside])
+    assert "template must be empty for workload reference rollout" in found
+
+
+def test_a_workload_that_cannot_be_referred_to_is_named() -> None:
+    reference = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "web"}
+    (found,) = complaints([a_referring_rollout(workloadRef=reference)])
+    assert found == "Rollout/web: workload of type apps/StatefulSet is not supported"
+
+
+def test_labels_of_pods_that_are_described_elsewhere_are_not_guessed() -> None:
+    services = {"canaryService": "canary", "stableService": "stable"}
+    rollout = a_referring_rollout(strategy={"canary": services})
+    assert complaints([rollout, service("stable", "web"), service("canary", "web")]) == []
+    found = complaints([rollout, a_deployment(), service("stable", "web"), service("canary", "other")])
+    assert ['Service "canary" has unmatch label "app" in rollout' in each for each in found] == [True]
 
 
 def test_an_unknown_kind_of_the_group_lists_the_known_ones() -> None:

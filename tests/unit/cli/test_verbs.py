@@ -1,12 +1,13 @@
 """Each verb writes what the peer's own plugin writes (`argo-behaviour.md` 6.1)."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from tidegate import verbs
-from tidegate.kube.kinds import ANALYSIS_RUN, DEPLOYMENT, POD, ROLLOUT
+from tidegate.kube.kinds import ANALYSIS_RUN, DEPLOYMENT, POD, POD_TEMPLATE, ROLLOUT
 
 STEPS = [{"setWeight": 20}, {"pause": {}}, {"setWeight": 40}]
 
@@ -126,6 +127,46 @@ def test_undo_of_a_referenced_workload_changes_the_workload() -> None:
     workload = {"kind": "Deployment", "metadata": {"name": "web-deployment"}, "spec": {"template": a_template("v2")}}
     (patch,) = verbs.undoing(rollout, history(1, 2), to_revision=1, workload=workload).patches
     assert (patch.kind, patch.name) == (DEPLOYMENT, "web-deployment")
+
+
+def test_undo_of_a_pod_template_writes_where_that_keeps_its_template() -> None:
+    rollout = a_rollout()
+    rollout["spec"]["workloadRef"] = {"kind": "PodTemplate", "name": "pods"}
+    workload = {"metadata": {"name": "pods"}, "template": a_template("v2")}
+    (patch,) = verbs.undoing(rollout, history(1, 2), to_revision=1, workload=workload).patches
+    assert isinstance(patch, verbs.JsonPatch)
+    assert (patch.kind, patch.operations) == (
+        POD_TEMPLATE,
+        ({"op": "replace", "path": "/template", "value": a_template("v1")},),
+    )
+    (image,) = verbs.new_images(workload, POD_TEMPLATE, {"app": "demo:v3"})
+    assert isinstance(image, verbs.JsonPatch)
+    assert [each["path"] for each in image.operations] == [f"/template/spec/containers/0/{field}" for field in ("name", "image")]
+
+
+def test_undo_leaves_what_the_controller_put_into_the_pods_behind() -> None:
+    """The peer writes ephemeral labels and its anti-affinity into the Rollout's own template (`argo-behaviour.md` 6.1)."""
+    source, *_ = history(1)
+    put_in = {"labels": {"role": "stable"}, "annotations": {"seen-by": "all"}}
+    source["metadata"]["annotations"]["rollout.argoproj.io/ephemeral-metadata"] = json.dumps(put_in)
+    template = source["spec"]["template"]
+    template["metadata"]["labels"]["role"] = "stable"
+    template["metadata"]["annotations"] = put_in["annotations"]
+    term = {"labelSelector": {"matchExpressions": [{"key": "rollouts-pod-template-hash", "operator": "In", "values": ["h"]}]}}
+    anti = {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
+    template["spec"]["affinity"] = {"podAntiAffinity": anti}
+    (patch,) = verbs.undoing(a_rollout(), [source, *history(2)], to_revision=1).patches
+    assert isinstance(patch, verbs.JsonPatch)
+    assert patch.operations == ({"op": "replace", "path": "/spec/template", "value": a_template("v1")},)
+
+
+@pytest.mark.parametrize("record", ["not JSON", "[]", "null"])
+def test_undo_takes_a_record_of_injected_metadata_that_cannot_be_read_for_none(record: str) -> None:
+    source, *_ = history(1)
+    source["metadata"]["annotations"]["rollout.argoproj.io/ephemeral-metadata"] = record
+    (patch,) = verbs.undoing(a_rollout(), [source, *history(2)], to_revision=1).patches
+    assert isinstance(patch, verbs.JsonPatch)
+    assert patch.operations[0]["value"] == a_template("v1")
 
 
 @pytest.mark.parametrize(

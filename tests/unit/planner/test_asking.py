@@ -46,6 +46,7 @@ class Asking:
             analysis_runs=nothing,
             templates=nothing,
             cluster_templates=nothing,
+            workloads=nothing,
         )
         self._applier = Applier(kube=nothing, bus=self.bus, world=world, rollouts=nothing, replica_sets=nothing, clock=self.clock)
         self._seen = Seen(

@@ -12,14 +12,14 @@ from tidegate.bus.envelope import Envelope
 from tidegate.errors import GiveUp, Retry
 from tidegate.kube.client import Kube
 from tidegate.kube.errors import Conflict, Forbidden, Invalid, KubeError, NotFound, ServerUnavailable
-from tidegate.kube.kinds import REPLICA_SET, ROLLOUT
+from tidegate.kube.kinds import DEPLOYMENT, POD_TEMPLATE, REPLICA_SET, ROLLOUT, Kind
 from tidegate.kube.memory import Call
 from tidegate.messages import RequestAnswered, RolloutCommanded, RolloutRequested, Verb
 from tidegate.testing import a_rollout
 from tidegate_planner.requests import Requests
 from tidegate_planner.simulation.shell import NAMESPACE, Shell
 
-BLUE, YELLOW = "demo:blue", "demo:yellow"
+BLUE, YELLOW, GREEN = "demo:blue", "demo:yellow", "demo:green"
 ASKED = Envelope(id="id-1", correlation="c-1", authid="ada", reply="_INBOX.x")
 
 
@@ -164,10 +164,57 @@ async def test_a_rollout_that_does_not_exist_is_named_and_what_would_be_right() 
         await Desk().request(images={"app": YELLOW})
 
 
-async def test_an_image_of_pods_that_another_object_describes_is_refused(desk: Desk) -> None:
-    desk.shell.put(ROLLOUT, a_rollout(workloadRef={"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}))
-    with pytest.raises(GiveUp, match=r"spec\.workloadRef: change the image there"):
+def refer(desk: Desk, kind: Kind) -> None:
+    """The Rollout takes its pods from a workload that is on blue."""
+    template = a_rollout()["spec"]["template"]
+    held = {"template": template} if kind == POD_TEMPLATE else {"spec": {"replicas": 0, "template": template}}
+    desk.shell.put(kind, {"metadata": {"name": "pods"}, **held})
+    desk.shell.put(ROLLOUT, a_rollout(workloadRef={"apiVersion": kind.api_version, "kind": kind.kind, "name": "pods"}))
+
+
+def template_of(workload: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = workload.get("template") or workload["spec"]["template"]
+    return found
+
+
+@pytest.mark.parametrize("kind", [DEPLOYMENT, REPLICA_SET, POD_TEMPLATE], ids=lambda kind: kind.kind)
+async def test_an_image_of_pods_that_another_object_describes_is_changed_there(desk: Desk, kind: Kind) -> None:
+    refer(desk, kind)
+    await desk.request(images={"app": YELLOW})
+    assert template_of(desk.shell.stored(kind, "pods"))["spec"]["containers"][0]["image"] == YELLOW
+    assert desk.image == BLUE
+    assert desk.rollout["metadata"]["annotations"][keys.REQUESTED_BY] == ASKED.authid
+    writes = len(desk.shell.writes)
+    await desk.request(images={"app": YELLOW})
+    assert len(desk.shell.writes) == writes, "a repeated request changes nothing"
+
+
+async def test_a_workload_that_does_not_exist_is_named(desk: Desk) -> None:
+    desk.shell.put(ROLLOUT, a_rollout(workloadRef={"apiVersion": "apps/v1", "kind": "Deployment", "name": "gone"}))
+    with pytest.raises(GiveUp, match=r"Deployment default/gone, which spec\.workloadRef names, does not exist"):
         await desk.request(images={"app": YELLOW})
+    with pytest.raises(GiveUp, match="does not exist"):
+        await desk.command("undo")
+
+
+async def test_an_undo_that_comes_twice_changes_the_workload_once(desk: Desk) -> None:
+    """It goes back to the revision before the newest one: twice would be there and back."""
+    refer(desk, DEPLOYMENT)
+    uid = desk.rollout["metadata"]["uid"]
+    for number, image in ((1, GREEN), (2, BLUE)):
+        labels = {"app": "web", keys.POD_TEMPLATE_HASH: f"h{number}"}
+        template = {**template_of(desk.shell.stored(DEPLOYMENT, "pods")), "metadata": {"labels": labels}}
+        template["spec"] = {"containers": [{"name": "app", "image": image}]}
+        metadata = {"name": f"web-h{number}", "labels": labels, "annotations": {keys.REVISION: str(number)}}
+        owner = {"apiVersion": keys.API_VERSION, "kind": "Rollout", "name": "web", "uid": uid, "controller": True}
+        desk.shell.put(REPLICA_SET, {"metadata": {**metadata, "ownerReferences": [owner]}, "spec": {"template": template}})
+    await desk.command("undo")
+    undone = template_of(desk.shell.stored(DEPLOYMENT, "pods"))
+    assert undone == {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "app", "image": GREEN}]}}
+    assert {answer.uid for answer in desk.answers} == {uid}, "the answer is about the Rollout"
+    writes = len(desk.shell.writes)
+    await desk.command("undo")
+    assert len(desk.shell.writes) == writes
 
 
 async def test_a_namespace_that_is_not_served_is_refused_with_the_one_that_is() -> None:

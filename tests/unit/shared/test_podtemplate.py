@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tidegate.podtemplate import same_template
+from tidegate.podtemplate import as_written, has_injected_affinity, same_template
 
 CASES = yaml.safe_load((Path(__file__).parent / "golden/podtemplate-defaulted.yaml").read_text())
 STORED = {case["case"]: case["stored"] for case in CASES}
@@ -89,3 +89,47 @@ def test_the_order_of_containers_and_the_lack_of_metadata_are_seen():
     one, two = {"name": "a", "image": "a"}, {"name": "b", "image": "b"}
     assert not same_template({"spec": {"containers": [one, two]}}, {"spec": {"containers": [two, one]}})
     assert same_template({"spec": {"containers": [one]}}, {"metadata": {"creationTimestamp": None}, "spec": {"containers": [one]}})
+
+
+def injected(template, *, labels=(), terms=()):
+    """As a ReplicaSet carries it: hash, ephemeral labels, and anti-affinity to another revision."""
+    given = deepcopy(template)
+    held = given.setdefault("metadata", {}).setdefault("labels", {})
+    held |= {"rollouts-pod-template-hash": "7d4b9c", **dict.fromkeys(labels, "x")}
+    if terms:
+        anti = given["spec"].setdefault("affinity", {}).setdefault("podAntiAffinity", {})
+        for kind in terms:
+            expression = {"key": "rollouts-pod-template-hash", "operator": "In", "values": ["a"]}
+            term = {"labelSelector": {"matchExpressions": [expression]}}
+            whole = term if kind.startswith("required") else {"weight": 1, "podAffinityTerm": term}
+            anti.setdefault(kind, []).append(whole)
+    return given
+
+
+PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+OWN_TERM = {"labelSelector": {"matchLabels": {"app": "other"}}, "topologyKey": "zone"}
+
+
+@pytest.mark.parametrize("labels", [(), ("role",)])
+@pytest.mark.parametrize("terms", [(), (PREFERRED,), (REQUIRED,), (PREFERRED, REQUIRED)])
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": []}},
+        {"spec": {"containers": [], "affinity": {"nodeAffinity": {"a": "b"}}}},
+        {"spec": {"containers": [], "affinity": {"podAntiAffinity": {REQUIRED: [OWN_TERM]}}}},
+        {"spec": {"containers": [], "affinity": {"podAntiAffinity": {PREFERRED: [{"weight": 5, "podAffinityTerm": OWN_TERM}]}}}},
+    ],
+)
+def test_what_a_controller_put_in_is_taken_out_and_nothing_else(written, labels, terms):
+    whole = {"metadata": {}, **written}
+    given = injected(whole, labels=labels, terms=terms)
+    assert as_written(given, ephemeral={"labels": dict.fromkeys(labels, "x")}) == whole
+    assert has_injected_affinity(given) is bool(terms)
+    assert not has_injected_affinity(whole)
+
+
+@by_name(CASES)
+def test_a_template_that_nobody_put_anything_in_stays_as_it_is(case):
+    assert as_written(case["stored"]) == {"metadata": {}, **case["stored"]}

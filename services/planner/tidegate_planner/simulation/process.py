@@ -18,6 +18,7 @@ from tidegate_planner.plan import (
     Plan,
     ReleaseReplicaSet,
     ScaleReplicaSet,
+    ScaleWorkload,
     SetDefaultReplicas,
     ShiftTraffic,
     StartAnalysis,
@@ -175,10 +176,8 @@ class PlannerProcess:
                 cluster.delete_set(action.name, uid=action.uid, resource_version=action.resource_version)
                 self._caches[SETS].objects.pop(action.name, None)
                 return f"delete {action.name}"
-            case AdoptReplicaSet() | ReleaseReplicaSet():
-                raise AssertionError("the modelled cluster has no ReplicaSets without an owner")
-            case AdoptReplicaSet() | ReleaseReplicaSet():
-                raise AssertionError(f"the modelled cluster has nobody else's ReplicaSets, yet {action} was asked for")
+            case AdoptReplicaSet() | ReleaseReplicaSet() | ScaleWorkload():
+                raise AssertionError(f"the modelled cluster has nobody else's workloads, yet {action} was asked for")
         self._send(action)
         return ""
 

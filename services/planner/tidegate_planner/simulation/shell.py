@@ -24,8 +24,11 @@ from tidegate.messages import Message
 from tidegate_planner.apply import Applier, Memory
 from tidegate_planner.observe import BY_OWNER, ORPHANS, Key, Observer, World, orphaned_in, owners_of
 from tidegate_planner.plan import Action, Plan
+from tidegate_planner.referred import KINDS as WORKLOADS
+from tidegate_planner.referred import Referred
 from tidegate_planner.seen import Seen
 from tidegate_planner.simulation.scheduler import START
+from tidegate_planner.workloads import slim_workload
 
 NAMESPACE = "default"
 KINDS = (ROLLOUT, REPLICA_SET, SERVICE, ANALYSIS_RUN, ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE)
@@ -49,6 +52,9 @@ class Shell:
         self.sent = Sent()
         self.kube = MemoryKube(clock=lambda: datetime.fromtimestamp(self.now, UTC))
         self.caches = {kind: self._cache(kind) for kind in KINDS}
+        workloads = {each: Cache(self.kube, kind, slim=slim_workload) for each, kind in WORKLOADS.items()}
+        for each, kind in WORKLOADS.items():
+            self.kube.feed(workloads[each], kind)
         self.feeds: dict[Kind, Feed] = {kind: self.kube.feed(cache, kind) for kind, cache in self.caches.items()}
         self.world = World(
             rollouts=self.caches[ROLLOUT],
@@ -57,6 +63,7 @@ class Shell:
             analysis_runs=self.caches[ANALYSIS_RUN],
             templates=self.caches[ANALYSIS_TEMPLATE],
             cluster_templates=self.caches[CLUSTER_ANALYSIS_TEMPLATE],
+            workloads=Referred(workloads, lambda work, _: work.close()),  # fed above, so there is nothing to run
         )
         self.observer = Observer(self.world)
         self.applier = Applier(

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from tidegate_planner.validation.fields import ROLLOUT
-from tidegate_planner.validation.problem import Problem, message, required
+from tidegate_planner.validation.problem import Problem, invalid_message, message, required
 from tidegate_planner.validation.references import References, reference_problems
 from tidegate_planner.validation.rollout import spec_problems
 from tidegate_planner.validation.shapes import cleaned
 
-__all__ = ["Problem", "References", "message", "problems"]
+__all__ = ["Problem", "References", "invalid_message", "message", "problems"]
 
 _NOTHING_KNOWN = References()
 

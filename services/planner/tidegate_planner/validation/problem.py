@@ -59,7 +59,12 @@ def negative(field: str, value: int | None) -> list[Problem]:
 
 def message(name: str, problem: Problem) -> str:
     """The text of the condition `InvalidSpec`."""
-    return f"The Rollout {_shown(name)} is invalid: {problem}"
+    return invalid_message(name, str(problem))
+
+
+def invalid_message(name: str, why: str) -> str:
+    """The same for what is no fault of a field."""
+    return f"The Rollout {_shown(name)} is invalid: {why}"
 
 
 def _shown(value: Any) -> str:

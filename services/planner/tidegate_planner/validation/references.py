@@ -40,6 +40,7 @@ def reference_problems(rollout: Json, references: References) -> Iterator[Proble
     strategy = spec.get("strategy", {})
     routing = strategy.get("canary", {}).get("trafficRouting", {})
     named = list(_services(strategy))
+    labels_known = references.workload_resolved or "workloadRef" not in spec
     for name, path in named:
         if references.services.get(name, {}) is None:
             yield invalid(path, name, f'service "{name}" not found')
@@ -49,7 +50,7 @@ def reference_problems(rollout: Json, references: References) -> Iterator[Proble
     for name, path in named:
         service = references.services.get(name)
         if service is not None:
-            yield from _service(rollout, name, service, path)
+            yield from _service(rollout, name, service, path, labels_known=labels_known)
     yield from template_problems(strategy, *templates)
     yield from router_problems(strategy.get("canary", {}), references)
 
@@ -67,12 +68,12 @@ def _services(strategy: Json) -> Iterator[tuple[str, str]]:
             yield holder[name], f"spec.strategy.{path}.{name}"
 
 
-def _service(rollout: Json, name: str, service: Json, path: str) -> Iterator[Problem]:
+def _service(rollout: Json, name: str, service: Json, path: str, *, labels_known: bool) -> Iterator[Problem]:
     spec = rollout["spec"]
     labels = spec.get("template", {}).get("metadata", {}).get("labels", {})
     own = _own_labels(spec.get("strategy", {}), path)
     selector = as_map(as_map(service.get("spec")).get("selector"))
-    for key in sorted(selector, key=str):
+    for key in sorted(selector, key=str) if labels_known else ():
         if key != POD_TEMPLATE_HASH and selector[key] not in (labels.get(key), own.get(key)):
             yield invalid(path, name, f'Service "{name}" has unmatch label "{key}" in rollout')
     manager = as_map(as_map(service.get("metadata")).get("annotations")).get(MANAGED_BY)

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tidegate_planner.validation.pods import selector_problems, template_problems
-from tidegate_planner.validation.problem import Problem, internal, invalid, negative, required
+from tidegate_planner.validation.problem import Problem, internal, invalid, negative, required, unsupported
 from tidegate_planner.validation.strategies import strategy_problems
 
 Json = Mapping[str, Any]
+SCALE_DOWNS = ("", "never", "onsuccess", "progressively")
 
 
 def spec_problems(spec: Json, *, workload_resolved: bool) -> Iterator[Problem]:
@@ -15,10 +16,13 @@ def spec_problems(spec: Json, *, workload_resolved: bool) -> Iterator[Problem]:
     by_reference = "workloadRef" in spec
     selector, template = spec.get("selector"), spec.get("template", {})
     yield from negative("spec.replicas", spec.get("replicas"))
-    if not by_reference:
+    if workload_resolved or not by_reference:
         yield from _selector(selector)
     if by_reference and not workload_resolved and not _empty(template):
         yield internal("spec.template", "template must be empty for workload reference rollout")
+    scale_down = spec.get("workloadRef", {}).get("scaleDown", "")
+    if scale_down not in SCALE_DOWNS:
+        yield unsupported("spec.workloadRef.scaleDown", scale_down, SCALE_DOWNS[1:])
     selectable = _selectable(selector)
     if not selectable:
         yield invalid("spec.selector", selector, "invalid label selector")
