@@ -25,7 +25,7 @@ from tidegate_analyzer.providers import PROVIDERS, job
 from tidegate_analyzer.rounds import Json
 from tidegate_analyzer.run import Runs
 from tidegate_analyzer.teller import Key, Teller
-from tidegate_analyzer.worker import Worker
+from tidegate_analyzer.worker import worker_on
 
 KINDS: Final = (ANALYSIS_TEMPLATE.kind, CLUSTER_ANALYSIS_TEMPLATE.kind, ANALYSIS_RUN.kind)
 KEY: Final[Key] = ("local", "analysis")
@@ -84,7 +84,7 @@ async def measured(
     kube.feed(cache, ANALYSIS_RUN)
     teller = Teller(_Reporting(report, ended), clock=clock)
     runs = Runs(kube=kube, cache=cache, measurer=Measurer(providers, clock=clock), teller=teller, clock=clock)
-    worker = Worker(runs=runs, clock=clock)
+    worker = worker_on(runs, clock=clock)
     cache.on_change(lambda _type, _old, _new: worker.wake(KEY))
     try:
         worker.start()
@@ -96,6 +96,7 @@ async def measured(
             await ended.wait()
     finally:
         await worker.close()
+        await runs.close()
         await teller.close()
     status: Json = (await kube.get(ANALYSIS_RUN, *KEY))["status"]
     return status

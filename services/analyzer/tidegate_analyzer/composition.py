@@ -21,7 +21,7 @@ from tidegate_analyzer.provider import Providers
 from tidegate_analyzer.requests import Requests
 from tidegate_analyzer.run import Runs
 from tidegate_analyzer.teller import Teller
-from tidegate_analyzer.worker import Worker
+from tidegate_analyzer.worker import worker_on
 
 Object = dict[str, Any]
 
@@ -39,7 +39,7 @@ class Analyzer:
         self._cache = Cache(kube, ANALYSIS_RUN, namespace=settings.namespace, slim=without_managed_fields)
         self._teller = Teller(bus, clock=clock)
         runs = Runs(kube=kube, cache=self._cache, measurer=Measurer(providers, clock=clock), teller=self._teller, clock=clock)
-        self._worker = Worker(runs=runs, clock=clock)
+        self._runs, self._worker = runs, worker_on(runs, clock=clock)
         self.requests = Requests(kube=kube, namespace=settings.namespace)
         self._cache.on_change(self._wake)
 
@@ -48,6 +48,7 @@ class Analyzer:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self._worker.close()
+        await self._runs.close()
         await self._teller.close()
 
     @property

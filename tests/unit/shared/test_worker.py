@@ -1,27 +1,23 @@
-"""When a run is looked at, by whom, and what happens when a look fails."""
+"""When an object is looked at, by whom, and what happens when a look fails."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tidegate.errors import KubeError
 from tidegate.kube.errors import Conflict
 from tidegate.shares import owner
-from tidegate_analyzer.worker import Worker
-
-START = datetime(2026, 11, 20, 12, tzinfo=UTC)
+from tidegate.worker import LONGEST_RETRY, Worker
 
 
 class Looks:
-    """In the place of `Runs`: each look takes the next answer, and is counted."""
+    """Each look takes the next answer, and is counted."""
 
     def __init__(self, *answers) -> None:
         self.answers = list(answers)
         self.seen: list[tuple[str, str]] = []
         self.gone: set[tuple[str, str]] = set()
         self.at_once = self.most_at_once = 0
-        self.closed = False
 
     async def look(self, key):
         self.seen.append(key)
@@ -37,17 +33,18 @@ class Looks:
     def is_gone(self, key):
         return key in self.gone
 
-    async def close(self):
-        self.closed = True
+
+def worker_of(looks, at_once=None):
+    return Worker(looks.look, is_gone=looks.is_gone, refusals=(Conflict,), at_once=at_once)
 
 
 @pytest.fixture
 def begin():
-    """A started worker on these answers; its clock stands still."""
+    """A started worker on these answers."""
 
-    def made(*answers, started=True):
+    def made(*answers, started=True, at_once=None):
         looks = Looks(*answers)
-        worker = Worker(runs=looks, clock=lambda: START)
+        worker = worker_of(looks, at_once)
         if started:
             worker.start()
         return looks, worker
@@ -76,7 +73,7 @@ async def test_nothing_is_looked_at_before_the_start_and_everything_after_it(beg
     await worker.close()
 
 
-async def test_one_run_is_never_looked_at_twice_at_a_time_and_no_wake_is_lost(begin):
+async def test_one_object_is_never_looked_at_twice_at_a_time_and_no_wake_is_lost(begin):
     looks, worker = begin()
     worker.wake(A)
     await asyncio.sleep(0)
@@ -87,7 +84,7 @@ async def test_one_run_is_never_looked_at_twice_at_a_time_and_no_wake_is_lost(be
     assert looks.most_at_once == 1
 
 
-async def test_many_runs_are_looked_at_at_once(begin):
+async def test_many_objects_are_looked_at_at_once(begin):
     looks, worker = begin()
     for number in range(50):
         worker.wake(("shop", str(number)))
@@ -96,15 +93,34 @@ async def test_many_runs_are_looked_at_at_once(begin):
     assert looks.most_at_once == 50
 
 
+async def test_no_more_are_looked_at_at_once_than_there_are_slots(begin):
+    looks, worker = begin(at_once=3)
+    for number in range(20):
+        worker.wake(("shop", str(number)))
+    await until(lambda: len(looks.seen) == 20)
+    await worker.close()
+    assert looks.most_at_once == 3
+
+
+async def test_a_night_of_failures_leaves_the_distance_at_half_a_minute(begin):
+    _, worker = begin(KubeError("away", status=503))
+    worker.wake(A)
+    worker._entries[A].failures = 5000
+    await until(lambda: worker._entries[A].timer is not None)
+    left = worker._entries[A].timer.when() - asyncio.get_running_loop().time()
+    assert LONGEST_RETRY - 5 < left <= LONGEST_RETRY
+    await worker.close()
+
+
 async def test_the_moment_a_look_named_wakes(begin):
-    looks, worker = begin(START + timedelta(seconds=0.05))
+    looks, worker = begin(0.05)
     worker.wake(A)
     await until(lambda: looks.seen == [A, A])
     await worker.close()
 
 
 async def test_a_moment_that_has_passed_wakes_at_once(begin):
-    looks, worker = begin(START - timedelta(hours=1))
+    looks, worker = begin(-3600.0)
     worker.wake(A)
     await until(lambda: looks.seen == [A, A])
     await worker.close()
@@ -124,10 +140,10 @@ async def test_a_look_that_failed_is_tried_again_and_others_go_on(begin, failure
     await worker.close()
 
 
-async def test_replicas_share_the_runs_and_each_run_has_one_owner():
+async def test_replicas_share_the_objects_and_each_has_one_owner():
     members = frozenset({"one", "two", "three"})
-    keys = [("shop", f"run-{number}") for number in range(30)]
-    replicas = {me: Worker(runs=Looks(), clock=lambda: START) for me in members}
+    keys = [("shop", f"object-{number}") for number in range(30)]
+    replicas = {me: worker_of(Looks()) for me in members}
     for me, worker in replicas.items():
         worker.share_with(members, me)
     for key in keys:
@@ -137,7 +153,7 @@ async def test_replicas_share_the_runs_and_each_run_has_one_owner():
 async def test_who_is_alone_owns_everything_and_takes_over_what_the_others_leave(begin):
     looks, worker = begin()
     worker.share_with(frozenset({"me", "other"}), "me")
-    keys = [("shop", f"run-{number}") for number in range(20)]
+    keys = [("shop", f"object-{number}") for number in range(20)]
     for key in keys:
         worker.wake(key)
     await asyncio.sleep(0.1)
@@ -148,10 +164,10 @@ async def test_who_is_alone_owns_everything_and_takes_over_what_the_others_leave
     await worker.close()
 
 
-async def test_a_run_that_is_gone_is_looked_at_once_more_by_anyone_and_forgotten(begin):
+async def test_what_is_gone_is_looked_at_once_more_by_anyone_and_forgotten(begin):
     looks, worker = begin()
     worker.share_with(frozenset({"me", "other"}), "me")
-    keys = [("shop", f"run-{number}") for number in range(20)]
+    keys = [("shop", f"object-{number}") for number in range(20)]
     looks.gone = set(keys)
     for key in keys:
         worker.wake(key)
@@ -164,9 +180,9 @@ async def test_a_run_that_is_gone_is_looked_at_once_more_by_anyone_and_forgotten
 
 
 async def test_close_waits_for_the_look_under_way_and_sets_no_timer_after(begin):
-    looks, worker = begin(START)
+    looks, worker = begin(0.0)
     worker.wake(A)
     await asyncio.sleep(0)
     await worker.close()
     await asyncio.sleep(0.05)
-    assert (looks.seen, looks.at_once, looks.closed) == ([A], 0, True)
+    assert (looks.seen, looks.at_once) == ([A], 0)
