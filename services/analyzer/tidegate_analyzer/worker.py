@@ -1,5 +1,5 @@
-"""The shared worker (`tidegate.worker`) on the runs of this process. What wakes: a watch event, a finished measurement, the moment a
-look named, and a slow resync."""
+"""The shared worker (`tidegate.worker`) on the runs of this process. What wakes: a watch event, a finished measurement, the moment
+a look named, and a slow resync."""
 
 from collections.abc import Callable
 from datetime import datetime
