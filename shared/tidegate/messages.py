@@ -7,6 +7,7 @@ the code every message is already good. A message wakes; it is never trusted for
 name contains, so it can be undone).
 """
 
+import json
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 REQUESTS = "TIDEGATE_REQUESTS"
 TRAFFIC = "TIDEGATE_TRAFFIC"
 ANALYSIS = "TIDEGATE_ANALYSIS"
+PLUGINS = "TIDEGATE_PLUGINS"
 OUTCOMES = "TIDEGATE_OUTCOMES"
 
 DnsName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253, description="a Kubernetes object name")]
@@ -26,10 +28,16 @@ Fence = Annotated[
         " the target already carries is stale and dropped",
     ),
 ]
+PLUGIN_NAME = r"^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9][A-Za-z0-9.-]*$"
+PluginName = Annotated[
+    str, Field(pattern=PLUGIN_NAME, max_length=128, description="<owner>/<name>, as Rollouts write it; no '_', it stands for '.'")
+]
+MOST_STATUS = 16 * 1024
+CallId = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$", description="names this very call: a repeat has the same")]
 
 
 def subject_token(name: str) -> str:
-    """A Kubernetes name as one NATS subject token."""
+    """A Kubernetes or plugin name as one NATS subject token."""
     return name.replace(".", "_")
 
 
@@ -45,17 +53,24 @@ class Part(BaseModel):
 
 
 class Message(Part):
-    """What travels. `subject` is a template over the message's own fields; `type` is the CloudEvents type."""
+    """What travels. `subject` is a template over the message's own fields; `type` is the CloudEvents type.
+
+    Without a `stream` it is not stored: whoever listens at the moment hears it. `reply` is where its answer goes, if one is due.
+    """
 
     stream: ClassVar[str]
     subject: ClassVar[str]
     type: ClassVar[str]
+    reply: ClassVar[str] = ""
 
     namespace: DnsName
     name: DnsName
 
     def subject_of(self) -> str:
         return self.subject.format_map(_Tokens(self))
+
+    def reply_of(self) -> str:
+        return self.reply.format_map(_Tokens(self))
 
     def type_of(self) -> str:
         return self.type.format_map(_Tokens(self)) if "{" in self.type else self.type
@@ -321,7 +336,125 @@ class EventsRecorded(Message):
     )
 
 
+# --- plugins: planner, traffic-shifter, analyzer <-> anyone's process (docs/plugins.md) ---------------------------------
+#
+# A request is not stored: it is repeated until it is answered, and a metric's may hold a Secret's value. The answer goes to the
+# reply subject that the request carries, which names plugin, call and object, so that a body need not repeat them.
+
+
+class StepRequested(Message):
+    """Carry out a canary step, or undo it (Abort), or stop it (Terminate). Must bear repeats: the same `id` is the same call."""
+
+    stream: ClassVar[str] = ""
+    subject: ClassVar[str] = "tidegate.step.requested.{plugin}.{namespace}.{name}"
+    reply: ClassVar[str] = "tidegate.step.answered.{plugin}.{id}.{namespace}.{name}"
+    type: ClassVar[str] = "dev.tidegate.step.requested"
+
+    plugin: PluginName
+    id: CallId
+    operation: Literal["Run", "Terminate", "Abort"]
+    uid: str
+    index: int = Field(ge=0, description="of the step, from 0")
+    execution: int = Field(ge=1, description="which Run of this step this is, from 1; Terminate and Abort: after how many")
+    revision: int
+    hash: str = Field(description="rollouts-pod-template-hash of the new version")
+    stable_hash: str
+    images: tuple[str, ...] = ()
+    config: Any = Field(default=None, description="`plugin.config` of the step, as written")
+    status: Any = Field(default=None, description="what the plugin's last answer for this step left in its `status`")
+
+
+class StepAnswered(Message):
+    """What came of it. Running: ask again after `requeue_after`. Failed: the rollout is aborted. Error: tried again after 30 s."""
+
+    stream: ClassVar[str] = PLUGINS
+    subject: ClassVar[str] = StepRequested.reply
+    type: ClassVar[str] = "dev.tidegate.step.answered"
+
+    plugin: PluginName
+    id: CallId
+    phase: Literal["Running", "Successful", "Failed", "Error"]
+    message: str = Field(default="", max_length=4096)
+    requeue_after: float = Field(default=0, ge=0, le=86400, description="seconds; up to 10 count as 30")
+    status: Any = Field(default=None, description="kept in the Rollout's status, given back with the next request; at most 16 KiB")
+
+    @model_validator(mode="after")
+    def _status_fits(self) -> Self:
+        size = len(json.dumps(self.status))
+        if size > MOST_STATUS:
+            raise ValueError(f"status has {size} characters as JSON, at most {MOST_STATUS} fit into the Rollout's own status")
+        return self
+
+
+class RouterRequested(Message):
+    """The whole traffic a rollout must have, never a step towards it. Apply: bring it about, say what is there. Observe: say it."""
+
+    stream: ClassVar[str] = ""
+    subject: ClassVar[str] = "tidegate.router.requested.{plugin}.{namespace}.{name}"
+    reply: ClassVar[str] = "tidegate.router.answered.{plugin}.{id}.{namespace}.{name}"
+    type: ClassVar[str] = "dev.tidegate.router.requested"
+
+    plugin: PluginName
+    id: CallId
+    operation: Literal["Apply", "Observe"]
+    uid: str
+    fence: Fence
+    split: Split
+    config: dict[str, Any] = Field(default_factory=dict, description="what the Rollout says under `trafficRouting.plugins`")
+
+
+class RouterAnswered(Message):
+    """What the data plane was seen to do. pending: not there yet, asked again; failed: `message` says why, asked again."""
+
+    stream: ClassVar[str] = PLUGINS
+    subject: ClassVar[str] = RouterRequested.reply
+    type: ClassVar[str] = "dev.tidegate.router.answered"
+
+    plugin: PluginName
+    id: CallId
+    state: Literal["applied", "pending", "failed"]
+    weight: int | None = Field(default=None, description="the canary's share, where it can be seen")
+    verified: bool | None = Field(default=None, description="False: the data plane is not there yet; None: it cannot be asked")
+    message: str = Field(default="", max_length=4096)
+
+
+class MetricRequested(Message):
+    """Take a measurement (Run), look how one goes on (Resume), or give one up (Terminate). `name` is the AnalysisRun's."""
+
+    stream: ClassVar[str] = ""
+    subject: ClassVar[str] = "tidegate.metric.requested.{plugin}.{namespace}.{name}"
+    reply: ClassVar[str] = "tidegate.metric.answered.{plugin}.{id}.{namespace}.{name}"
+    type: ClassVar[str] = "dev.tidegate.metric.requested"
+
+    plugin: PluginName
+    id: CallId
+    operation: Literal["Run", "Resume", "Terminate"]
+    uid: str
+    metric: str
+    number: int = Field(ge=1, description="of the measurement, from 1, Errors included")
+    config: Any = Field(default=None, description="what the metric says for the plugin, arguments put in: a Secret's too, if named")
+    metadata: dict[str, str] = Field(default_factory=dict, description="Resume and Terminate: what the last answer left")
+
+
+class MetricAnswered(Message):
+    """A value, which the metric's conditions judge, or a phase, where the plugin judges itself. Running: `resume_after` seconds."""
+
+    stream: ClassVar[str] = PLUGINS
+    subject: ClassVar[str] = MetricRequested.reply
+    type: ClassVar[str] = "dev.tidegate.metric.answered"
+
+    plugin: PluginName
+    id: CallId
+    result: Any = Field(default=None, description="what `result` is in conditions: any JSON")
+    phase: Literal["", "Running", "Successful", "Failed", "Inconclusive", "Error"] = ""
+    value: str = Field(default="", description="the text for the status; without it, `result` as JSON")
+    message: str = Field(default="", max_length=4096)
+    resume_after: float = Field(default=0, ge=0, le=86400)
+    metadata: dict[str, str] = Field(default_factory=dict)
+
+
 MESSAGES: tuple[type[Message], ...] = (
     RolloutRequested, RolloutCommanded, RequestAnswered, TrafficRequested, TrafficApplied,
     AnalysisRequested, AnalysisMeasured, AnalysisConcluded, RolloutOutcome, EventsRecorded,
+    StepRequested, StepAnswered, RouterRequested, RouterAnswered, MetricRequested, MetricAnswered,
 )  # fmt: skip

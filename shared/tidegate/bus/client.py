@@ -152,7 +152,10 @@ class Bus:
         requested_by: str = "",
         reply: str = "",
     ) -> Envelope:
-        """Store a message. `cause` is the one that led to it: correlation, causation, who asked and the trace follow it."""
+        """Store a message, or only say it where it belongs to no stream.
+
+        `cause` is the one that led to it: correlation, causation, who asked and the trace follow it.
+        """
         envelope = Envelope(
             id=id or new_id(),
             source=f"/tidegate/{self.service}",
@@ -165,8 +168,21 @@ class Bus:
             traceparent=cause.traceparent if cause else "",
             reply=reply,
         )
-        await self._store(message.subject_of(), message.model_dump_json().encode(), encoded(envelope))
+        body, headers = message.model_dump_json().encode(), encoded(envelope)
+        if message.stream:
+            await self._store(message.subject_of(), body, headers)
+        else:
+            await self._say(message.subject_of(), body, headers, reply=message.reply_of())
         return envelope
+
+    async def _say(self, subject: str, body: bytes, headers: dict[str, str], *, reply: str) -> None:
+        """To whoever listens now. The reply subject is one that a stream keeps: any NATS client's `respond` answers there."""
+        if len(body) > subjects.MAX_BODY:
+            raise GiveUp(f"{subject}: the body is {len(body)} bytes, at most {subjects.MAX_BODY} are accepted")
+        try:
+            await self.client.publish(subject, body, reply=reply, headers=headers)
+        except (nats.errors.Error, OSError) as error:
+            raise Retry(f"{subject}: not sent, NATS is away ({error or type(error).__name__})") from error
 
     async def send_letter(self, letter: Letter) -> None:
         await self._store(letter.subject, letter.body, letter.headers)
@@ -229,9 +245,24 @@ class Bus:
         """Handle the messages of a durable consumer from now on; the work is shared with the other replicas."""
         return self._start(Consumption(self, declaration, handlers))
 
-    def feed(self, stream: str, subject: str, heard: Heard, *, beginning: Beginning = "last") -> Feed:
-        """Hear every message of a subject filter in this replica; see `Beginning` for the first one."""
-        return self._start(Feed(self, stream=stream, subject=subject, heard=heard, beginning=beginning))
+    def feed(self, stream: str, subject: str, heard: Heard, *, beginning: Beginning = "last", letters: str = "") -> Feed:
+        """Hear every message of a subject filter in this replica; see `Beginning` for the first one.
+
+        `letters`: the box for those that nobody can read, where no durable consumer puts them aside.
+        """
+        return self._start(Feed(self, stream=stream, subject=subject, heard=heard, beginning=beginning, letters=letters))
+
+    def bury(self, letter: Letter) -> None:
+        """Send a dead letter without waiting for it; each is tried once, and the next replica sends the same."""
+        task = asyncio.create_task(self._buried(letter))
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    async def _buried(self, letter: Letter) -> None:
+        try:
+            await self.send_letter(letter)
+        except (Retry, GiveUp) as error:
+            log.warning("bus.letter_lost", subject=letter.subject, reason=error.reason)
 
     def members(self, group: str, changed: Callable[[frozenset[str]], None] | None = None) -> Members:
         """Join a group of live processes; `.live` holds their ids, `.me` is always among them."""

@@ -24,7 +24,7 @@ import structlog
 from nats.aio.msg import Msg
 
 from tidegate.bus import subjects
-from tidegate.bus.deadletter import Place, letter
+from tidegate.bus.deadletter import Place, letter, place_of
 from tidegate.bus.envelope import Envelope, decoded, unwrapped
 from tidegate.bus.pull import Pull
 from tidegate.bus.topology import MAX_ACK_PENDING, Consumer, ensure_consumer
@@ -112,7 +112,7 @@ class Consumption:
     # --- arrival --------------------------------------------------------------------------------------------------------
 
     def _accept(self, msg: Msg) -> None:
-        place = _place_of(msg)
+        place = place_of(msg.metadata)
         if known := self._works.get(place):
             known.msg = msg  # delivered again while we work on it (a long disconnect): one effect, the newer acknowledgement
             return
@@ -244,12 +244,3 @@ def refusal(key: str, reason: str) -> RequestAnswered:
     """The answer to a message that could not even be read. Not validated: the names in its subject may be what is wrong with it."""
     namespace, _, name = key.partition("/")
     return RequestAnswered.model_construct(namespace=namespace, name=name, accepted=False, reason=reason)
-
-
-def _place_of(msg: Msg) -> Place:
-    metadata = msg.metadata
-    return Place(
-        stream=metadata.stream,
-        sequence=metadata.sequence.stream,
-        timestamp=round(metadata.timestamp.timestamp() * 1_000_000),
-    )

@@ -7,6 +7,8 @@ Headers `tidegate-dead-*` say the reason and where the message came from, so tha
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from nats.aio.msg import Msg
+
 from tidegate.bus.envelope import MESSAGE_ID
 from tidegate.bus.subjects import MAX_BODY
 from tidegate.bus.topology import DEAD_SUBJECT
@@ -29,6 +31,14 @@ class Place:
     stream: str
     sequence: int
     timestamp: int
+
+
+def place_of(metadata: Msg.Metadata) -> Place:
+    return Place(
+        stream=metadata.stream,
+        sequence=metadata.sequence.stream,
+        timestamp=round(metadata.timestamp.timestamp() * 1_000_000),
+    )
 
 
 def letter(  # noqa: PLR0913 - all that is known about a message

@@ -22,15 +22,22 @@ from tidegate.messages import (
     AnalysisRequested,
     EventsRecorded,
     Message,
+    MetricAnswered,
+    MetricRequested,
     RequestAnswered,
     RolloutCommanded,
     RolloutOutcome,
     RolloutRequested,
+    RouterAnswered,
+    RouterRequested,
+    StepAnswered,
+    StepRequested,
     TrafficApplied,
     TrafficRequested,
 )
 
 ANYONE = "anyone"
+PLUGIN = "plugin"
 
 SENDERS: Mapping[type[Message], tuple[str, ...]] = {
     RolloutRequested: (ANYONE,),
@@ -43,6 +50,12 @@ SENDERS: Mapping[type[Message], tuple[str, ...]] = {
     AnalysisConcluded: ("analyzer",),
     RolloutOutcome: ("planner",),
     EventsRecorded: ("planner", "traffic-shifter", "analyzer"),
+    StepRequested: ("planner",),
+    StepAnswered: (PLUGIN,),
+    RouterRequested: ("traffic-shifter",),
+    RouterAnswered: (PLUGIN,),
+    MetricRequested: ("analyzer",),
+    MetricAnswered: (PLUGIN,),
 }
 
 WOKEN: Mapping[type[Message], tuple[str, ...]] = {
@@ -51,14 +64,22 @@ WOKEN: Mapping[type[Message], tuple[str, ...]] = {
     AnalysisConcluded: ("planner",),
     RolloutOutcome: (ANYONE,),
     RequestAnswered: (ANYONE,),
+    StepRequested: (PLUGIN,),
+    StepAnswered: ("planner",),
+    RouterRequested: (PLUGIN,),
+    RouterAnswered: ("traffic-shifter",),
+    MetricRequested: (PLUGIN,),
+    MetricAnswered: ("analyzer",),
 }
-"""Who hears a message in every replica (a feed), beside the durable consumers of `topology`."""
+"""Who hears a message in every replica (a feed) or as it is sent, beside the durable consumers of `topology`."""
 
 _PARAMETERS = {
     "namespace": "the Kubernetes namespace",
     "name": "the object's name, '.' written as '_'",
     "verb": "what is to happen, or what happened",
     "service": "who recorded it",
+    "plugin": "the plugin's <owner>/<name>, '.' written as '_'",
+    "id": "names the call that is answered",
 }
 
 
@@ -95,11 +116,12 @@ def asyncapi() -> dict[str, Any]:
 
 
 def _channel(message: type[Message]) -> dict[str, Any]:
-    stream = next(stream for stream in STREAMS if stream.name == message.stream)
+    stream = next((stream for stream in STREAMS if stream.name == message.stream), None)
+    kept = f"Stream {stream.name} ({stream.retention}): {stream.description}." if stream else "Not stored: repeated until answered."
     parameters = re.findall(r"{(\w+)}", message.subject)
     return {
         "address": message.subject,
-        "description": f"Stream {stream.name} ({stream.retention}): {stream.description}.",
+        "description": kept,
         "messages": {message.__name__: {"$ref": f"#/components/messages/{message.__name__}"}},
         "parameters": {name: _parameter(message, name) for name in parameters},
     }
@@ -122,7 +144,9 @@ def _parameter(message: type[Message], name: str) -> dict[str, Any]:
 def _operations(message: type[Message]) -> dict[str, dict[str, Any]]:
     name = message.__name__
     channel = {"channel": {"$ref": f"#/channels/{name}"}}
-    reply = {"reply": {"channel": {"$ref": "#/channels/RequestAnswered"}}} if SENDERS[message] == (ANYONE,) else {}
+    answer = next((each.__name__ for each in MESSAGES if message.reply and each.subject == message.reply), "")
+    answer = answer or ("RequestAnswered" if SENDERS[message] == (ANYONE,) else "")
+    reply = {"reply": {"channel": {"$ref": f"#/channels/{answer}"}}} if answer else {}
     return {
         **{f"{who}.sends.{name}": {"action": "send", **channel, **reply} for who in SENDERS[message]},
         **{f"{who}.receives.{name}": {"action": "receive", **channel} for who in receivers(message)},

@@ -7,7 +7,7 @@ So a callback must bear repeats, and nothing is missed for good.
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
@@ -15,8 +15,10 @@ from nats.aio.msg import Msg
 from nats.js import api
 
 from tidegate.bus import subjects
+from tidegate.bus.deadletter import letter, place_of
 from tidegate.bus.envelope import Envelope, decoded, unwrapped
 from tidegate.bus.pull import Pull
+from tidegate.bus.topology import DUPLICATE_WINDOW
 from tidegate.errors import GiveUp
 from tidegate.messages import Message
 
@@ -34,12 +36,15 @@ Beginning = Literal["last", "all", "new"]
 class Feed:
     """Made by `Bus.feed`. `caught_up` is set once all values that were stored at the start have been heard."""
 
-    def __init__(self, bus: "Bus", *, stream: str, subject: str, heard: Heard, beginning: Beginning = "last") -> None:
+    def __init__(
+        self, bus: "Bus", *, stream: str, subject: str, heard: Heard, beginning: Beginning = "last", letters: str = ""
+    ) -> None:
         self._bus = bus
         self._stream = stream
         self._subject = subject
         self._heard = heard
         self._beginning = beginning
+        self._letters = letters
         self._made: datetime | None = None  # when the stream was made: another time is another stream
         self._seen = 0  # stream sequence of the last message heard
         self._next = 1  # consumer sequence; a jump means that something was lost on the way
@@ -97,9 +102,23 @@ class Feed:
         try:
             headers, body = unwrapped(msg.headers, msg.data)
             message = subjects.decoded(msg.subject, body)
-        except GiveUp as error:  # its consumer writes the dead letter; here it is only noise
-            log.debug("bus.feed_skipped", subject=msg.subject, reason=error.reason)
+        except GiveUp as error:
+            self._put_aside(msg, error.reason)
         else:
             self._heard(message, decoded(headers))
         if metadata.num_pending == 0:
             self.caught_up.set()
+
+    def _put_aside(self, msg: Msg, reason: str) -> None:
+        """Every replica writes the same letter. For one that a restart reads again it was written long ago.
+        Where a durable consumer puts messages aside they are only noise here."""
+        young = msg.metadata.timestamp > datetime.now(UTC) - timedelta(seconds=DUPLICATE_WINDOW / 2)  # noqa: TID251 - part of the shell
+        if not self._letters or not young:
+            log.debug("bus.feed_skipped", subject=msg.subject, reason=reason)
+            return
+        log.warning("bus.dead_letter", subject=msg.subject, reason=reason)
+        made = letter(
+            consumer=self._letters, subject=msg.subject, headers=msg.headers, body=msg.data, reason=reason, deliveries=1,
+            place=place_of(msg.metadata),
+        )  # fmt: skip
+        self._bus.bury(made)

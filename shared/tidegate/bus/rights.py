@@ -1,4 +1,5 @@
-"""Who may do what on the bus: one NATS user per service, one for those who send requests, one for those who only listen. Pure.
+"""Who may do what on the bus: one NATS user per service, one for those who send requests, one for those who only listen, one
+for plugins. Pure.
 
 Nothing else grants a subject: `deploy/nats/users.conf` is written from this table (`make docs`), and the servers of the demo and
 of the tests take it as it is. A test compares it with what the services were seen to use, both ways, so an idle permission fails.
@@ -16,12 +17,15 @@ from typing import Any, Final
 
 from tidegate.bus.subjects import ASK, wildcard
 from tidegate.bus.topology import (
+    ANALYZER_ANSWERS,
     ANALYZER_REQUESTS,
     DEAD,
     DEAD_SUBJECT,
     NOTIFIER_EVENTS,
     NOTIFIER_OUTCOMES,
+    PLANNER_ANSWERS,
     PLANNER_REQUESTS,
+    SHIFTER_ANSWERS,
     SHIFTER_REQUESTS,
     STREAMS,
     Consumer,
@@ -30,15 +34,22 @@ from tidegate.bus.topology import (
 from tidegate.messages import (
     ANALYSIS,
     OUTCOMES,
+    PLUGINS,
     REQUESTS,
     TRAFFIC,
     AnalysisConcluded,
     AnalysisMeasured,
     AnalysisRequested,
     EventsRecorded,
+    MetricAnswered,
+    MetricRequested,
     RolloutCommanded,
     RolloutOutcome,
     RolloutRequested,
+    RouterAnswered,
+    RouterRequested,
+    StepAnswered,
+    StepRequested,
     TrafficApplied,
     TrafficRequested,
 )
@@ -57,7 +68,7 @@ class Role:
     `declares`: streams it makes and migrates. `consumes`: durable consumers it makes, pulls from and acknowledges. `drives`:
     streams all of whose consumers are its own affair. `feeds`: streams it hears through a consumer that is forgotten with its
     connection. `replays`: the same as NATS's own tools do it, which name the consumer. `reads`: streams it reads single messages
-    from. `ignores`: what is kept from it though a subject it hears admits it.
+    from. `ignores`: what is kept from it though a subject it hears admits it. `asks`: it waits for answers in an inbox of its own.
     """
 
     user: str
@@ -70,6 +81,7 @@ class Role:
     replays: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     ignores: tuple[str, ...] = ()
+    asks: bool = True
 
     @property
     def publish(self) -> tuple[str, ...]:
@@ -91,7 +103,7 @@ class Role:
 
     @property
     def subscribe(self) -> tuple[str, ...]:
-        return (*self.hears, f"{inbox_prefix(self.user)}.>")
+        return (*self.hears, f"{inbox_prefix(self.user)}.>") if self.asks else self.hears
 
     @property
     def permissions(self) -> dict[str, dict[str, list[str]]]:
@@ -167,21 +179,30 @@ PLANNER: Final = Role(
         wildcard(RolloutCommanded),
         wildcard(TrafficRequested),
         wildcard(AnalysisRequested),
+        wildcard(StepRequested),
         _records_of("planner"),
         _letters_of(PLANNER_REQUESTS.name),
+        _letters_of(PLANNER_ANSWERS),
         "tidegate.members.planner.*",
         "_INBOX.>",
     ),
     hears=(*map(_asked, _CHANGES), "tidegate.members.planner.*"),
-    declares=(REQUESTS, TRAFFIC, ANALYSIS, OUTCOMES, DEAD),
+    declares=(REQUESTS, TRAFFIC, ANALYSIS, OUTCOMES, PLUGINS, DEAD),
     consumes=(PLANNER_REQUESTS,),
-    feeds=(OUTCOMES, TRAFFIC),
+    feeds=(OUTCOMES, TRAFFIC, PLUGINS),
 )
 SHIFTER: Final = Role(
     user="traffic-shifter",
-    sends=(wildcard(TrafficApplied), _records_of("traffic-shifter"), _letters_of(SHIFTER_REQUESTS.name)),
-    declares=(TRAFFIC, OUTCOMES, DEAD),
+    sends=(
+        wildcard(TrafficApplied),
+        wildcard(RouterRequested),
+        _records_of("traffic-shifter"),
+        _letters_of(SHIFTER_REQUESTS.name),
+        _letters_of(SHIFTER_ANSWERS),
+    ),
+    declares=(TRAFFIC, OUTCOMES, PLUGINS, DEAD),
     consumes=(SHIFTER_REQUESTS,),
+    feeds=(PLUGINS,),
     reads=(TRAFFIC,),
 )
 ANALYZER: Final = Role(
@@ -189,14 +210,16 @@ ANALYZER: Final = Role(
     sends=(
         wildcard(AnalysisMeasured),
         wildcard(AnalysisConcluded),
+        wildcard(MetricRequested),
         _records_of("analyzer"),
         _letters_of(ANALYZER_REQUESTS.name),
+        _letters_of(ANALYZER_ANSWERS),
         "tidegate.members.analyzer.*",
     ),
     hears=("tidegate.members.analyzer.*",),
-    declares=(ANALYSIS, OUTCOMES, DEAD),
+    declares=(ANALYSIS, OUTCOMES, PLUGINS, DEAD),
     consumes=(ANALYZER_REQUESTS,),
-    feeds=(ANALYSIS,),
+    feeds=(ANALYSIS, PLUGINS),
 )
 NOTIFIER: Final = Role(
     user="notifier",
@@ -215,8 +238,15 @@ SENDER: Final = Role(
     replays=LISTENER.replays,
 )
 """Asks, is answered, and hears what came of it."""
+PLUGIN: Final = Role(
+    user="plugin",
+    hears=(wildcard(StepRequested), wildcard(RouterRequested), wildcard(MetricRequested)),
+    sends=(wildcard(StepAnswered), wildcard(RouterAnswered), wildcard(MetricAnswered)),
+    asks=False,
+)
+"""Any plugin: it hears what plugins are asked and answers, nothing else. docs/plugins.md shows a user for a single one."""
 
-ROLES: Final[Mapping[str, Role]] = {role.user: role for role in (PLANNER, SHIFTER, ANALYZER, NOTIFIER, SENDER, LISTENER)}
+ROLES: Final[Mapping[str, Role]] = {role.user: role for role in (PLANNER, SHIFTER, ANALYZER, NOTIFIER, SENDER, LISTENER, PLUGIN)}
 
 
 def streams_of(service: str) -> tuple[Stream, ...]:

@@ -21,6 +21,7 @@ from tidegate.bus.subjects import MAX_BODY, wildcard
 from tidegate.messages import (
     ANALYSIS,
     OUTCOMES,
+    PLUGINS,
     REQUESTS,
     TRAFFIC,
     AnalysisConcluded,
@@ -28,10 +29,13 @@ from tidegate.messages import (
     AnalysisRequested,
     EventsRecorded,
     Message,
+    MetricAnswered,
     OutcomeVerb,
     RolloutCommanded,
     RolloutOutcome,
     RolloutRequested,
+    RouterAnswered,
+    StepAnswered,
     TrafficApplied,
     TrafficRequested,
 )  # fmt: skip
@@ -130,6 +134,14 @@ STREAMS: tuple[Stream, ...] = (
         per_subject=1000,
     ),
     Stream(
+        name=PLUGINS,
+        subjects=(wildcard(StepAnswered), wildcard(RouterAnswered), wildcard(MetricAnswered)),
+        description="what plugins answered; what they are asked is repeated until then, and not stored",
+        max_age=HOUR,
+        max_bytes=64 * MIB,
+        per_subject=1,
+    ),
+    Stream(
         name=DEAD,
         subjects=("tidegate.dead.*",),
         description="messages that could not be handled, each with the reason",
@@ -180,6 +192,8 @@ NOTIFIER_OUTCOMES = Consumer(
     replay=HOUR,
     description="outcomes to be told to the outside",
 )
+PLANNER_ANSWERS, SHIFTER_ANSWERS, ANALYZER_ANSWERS = "planner-answers", "traffic-shifter-answers", "analyzer-answers"
+"""Letter boxes of the feeds that hear plugins: what nobody can read is put aside there."""
 CONSUMERS: tuple[Consumer, ...] = (PLANNER_REQUESTS, SHIFTER_REQUESTS, ANALYZER_REQUESTS, NOTIFIER_EVENTS, NOTIFIER_OUTCOMES)
 
 
