@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from tidegate.errors import SettingError
+from tidegate.plugins import Plugins, declared
 
 T = TypeVar("T")
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -32,7 +33,7 @@ class Settings:
 
     `own_namespace` is where the service and providers' credentials are. `outbound_allow` () lets providers call any host.
     `datadog` is set if all three of its variables are. `aws` holds the variables of Amazon's SDKs under their own names.
-    Secrets are left out of `repr`, which ends up in logs.
+    `..._plugins` are those that may be used. Secrets are left out of `repr`, which ends up in logs.
     """
 
     nats_url: str = "nats://127.0.0.1:4222"
@@ -54,6 +55,9 @@ class Settings:
     outbound_allow: tuple[str, ...] = ()
     datadog: DatadogLogin | None = None
     aws: Mapping[str, str] = field(default_factory=dict, repr=False)
+    step_plugins: Plugins = field(default_factory=dict)
+    router_plugins: Plugins = field(default_factory=dict)
+    metric_plugins: Plugins = field(default_factory=dict)
 
 
 def settings_from(environ: Mapping[str, str], *, namespace_file: Path = NAMESPACE_FILE) -> Settings:
@@ -81,6 +85,9 @@ def settings_from(environ: Mapping[str, str], *, namespace_file: Path = NAMESPAC
         prometheus_address=_prometheus_address(read),
         outbound_allow=read("TIDEGATE_OUTBOUND_ALLOW", _hosts, ()),
         datadog=_datadog(read),
+        step_plugins=read("TIDEGATE_STEP_PLUGINS", declared, {}),
+        router_plugins=read("TIDEGATE_ROUTER_PLUGINS", declared, {}),
+        metric_plugins=read("TIDEGATE_METRIC_PLUGINS", declared, {}),
         aws={name: value for name, value in environ.items() if name.startswith("AWS_") and value},
     )
 

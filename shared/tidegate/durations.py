@@ -45,6 +45,14 @@ def go_duration(text: str) -> float:
     return sign * total / 10**9
 
 
+def duration_text(seconds: float) -> str:
+    """As Go prints it: 45s, 1m30s, 1h0m0s, 1.5s."""
+    hours, rest = divmod(round(seconds, 3), 3600)
+    minutes, rest = divmod(rest, 60)
+    text = f"{rest:.3f}".rstrip("0").rstrip(".") + "s"
+    return f"{hours:.0f}h{minutes:.0f}m{text}" if hours else f"{minutes:.0f}m{text}" if minutes else text
+
+
 def pause_duration(value: object) -> float:
     """Seconds of `pause.duration`: an integer, its text ("10"), or a Go duration."""
     if isinstance(value, int) and not isinstance(value, bool) and value in _INT32:
@@ -62,7 +70,7 @@ def rfc3339(moment: datetime | float) -> str:
     if isinstance(moment, datetime):
         if moment.tzinfo is None:
             raise ValueError(f"{moment!r} has no time zone; give it one, such as datetime.UTC")
-        moment = moment.timestamp()
+        moment = moment.replace(microsecond=0).timestamp()  # as a float, far from 1970, .999999 would be the next second
     return _second_text(math.floor(moment))
 
 

@@ -36,7 +36,7 @@ def test_a_stored_schema_still_accepts_what_it_required_before(message):
 
 
 @pytest.mark.parametrize("message", STORED, ids=lambda message: message.__name__)
-def test_every_message_lies_in_the_stream_it_names_and_in_no_other(message):
+def test_every_message_lies_in_the_stream_it_names_and_in_no_other_or_in_none(message):
     def catches(pattern, subject):
         wanted, given = pattern.split("."), subject.split(".")
         if wanted[-1] == ">":
@@ -47,7 +47,9 @@ def test_every_message_lies_in_the_stream_it_names_and_in_no_other(message):
     examples = [message.subject.format(**{name: words[0] for name, words in fields.items()} | {"verb": verb})
                 for verb in fields.get("verb", [""])]  # fmt: skip
     for subject in examples:
-        assert [stream.name for stream in STREAMS if any(catches(each, subject) for each in stream.subjects)] == [message.stream]
+        assert [stream.name for stream in STREAMS if any(catches(each, subject) for each in stream.subjects)] == [
+            each for each in [message.stream] if each
+        ]
         assert subjects.class_of(subject) is message
 
 
@@ -79,6 +81,16 @@ def test_the_asyncapi_document_refers_to_nothing_that_it_does_not_hold():
         for step in reference.removeprefix("#/").split("/"):
             assert step in found, reference
             found = found[step]
+
+
+@pytest.mark.parametrize("message", [each for each in MESSAGES if each.reply], ids=lambda message: message.__name__)
+def test_an_answer_is_recognised_by_the_subject_that_the_question_named(message):
+    names = {"plugin": "acme/my.plugin-2", "id": "0a1b", "namespace": "shop", "name": "web.v2"}
+    question = message.model_construct(**names)
+    answer = subjects.class_of(question.reply_of())
+    assert answer is not None
+    assert answer is not message
+    assert subjects.fields_of(answer, question.reply_of()) == names
 
 
 def test_no_two_messages_share_a_type():

@@ -1,13 +1,16 @@
 """Everything that is wrong with a file's manifests, one line per mistake. Pure.
 
 The rules are the planner's own. What a Rollout refers to is looked up in the same file only: what is absent there may well be in
-the cluster, so it is not complained about (`argo-behaviour.md` 13, `lint`).
+the cluster, so it is not complained about (`argo-behaviour.md` 13, `lint`). So names of plugins are only checked where the file
+declares some, in the ConfigMap `argo-rollouts-config`.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tidegate import plugins
 from tidegate.crd.generate import schemas
 from tidegate.crd.strict import unknown_fields
 from tidegate.keys import GROUP
@@ -20,6 +23,7 @@ Manifest = dict[str, Any]
 def complaints(documents: Iterable[Mapping[str, Any]]) -> list[str]:
     """`Rollout/web: spec.strategy...: what is wrong`, in the order of the file. Objects of other groups are only referred to."""
     held = [dict(each) for each in documents]
+    declared, unreadable = _declared(held)
     references = References(
         services=_by_name(held, "Service"),
         analysis_templates=_by_name(held, "AnalysisTemplate"),
@@ -27,15 +31,55 @@ def complaints(documents: Iterable[Mapping[str, Any]]) -> list[str]:
         ingresses=_by_name(held, "Ingress"),
         virtual_services=_by_name(held, "VirtualService"),
         ambassador_mappings=_by_name(held, "Mapping"),
+        step_plugins=declared.get(plugins.STEP),
     )
-    return [f"{_named(each)}: {text}" for each in held if _is_ours(each) for text in _complaints(each, references, held)]
+    found = [(each, text) for each in held if _is_ours(each) for text in _complaints(each, references, held, declared)]
+    return [*unreadable, *(f"{_named(each)}: {text}" for each, text in found)]
 
 
-def _complaints(manifest: Manifest, references: References, held: Sequence[Manifest]) -> list[str]:
+def _declared(held: Iterable[Manifest]) -> tuple[dict[str, frozenset[str]], list[str]]:
+    """What the file declares: kind of plugin -> names; and what is wrong with it."""
+    config = _by_name(held, "ConfigMap").get(plugins.CONFIG_MAP)
+    names: dict[str, frozenset[str]] = {}
+    wrong = []
+    for kind in (plugins.STEP, plugins.ROUTER, plugins.METRIC) if config else ():
+        try:
+            names[kind] = frozenset(plugins.declared((config or {}).get("data", {}).get(kind) or ""))
+        except ValueError as error:
+            wrong.append(f"ConfigMap/{plugins.CONFIG_MAP}: data.{kind} must be {error}")
+    return names, wrong
+
+
+def _unregistered(manifest: Manifest, declared: Mapping[str, frozenset[str]]) -> list[str]:
+    """Routers and metrics whose plugin is not in the file's declaration; those of steps are a rule of the planner's."""
+    where = {"spec.strategy.canary.trafficRouting.plugins": plugins.ROUTER}
+    metrics = _inside(manifest, "spec").get("metrics")
+    for index in range(len(metrics) if isinstance(metrics, list) else 0):
+        where[f"spec.metrics[{index}].provider.plugin"] = plugins.METRIC
+    return [
+        f"{path}: plugin {name!r} is not declared; known: {', '.join(sorted(declared[kind])) or 'none'}"
+        for path, kind in where.items()
+        for name in _inside(manifest, path)
+        if kind in declared and name not in declared[kind] | plugins.BUILT_IN_ROUTERS
+    ]
+
+
+def _inside(manifest: Manifest, path: str) -> Mapping[str, Any]:
+    """What lies at a path, if it is a mapping; the file may hold anything."""
+    found: Any = manifest
+    for step in re.findall(r"\w+", path):
+        found = found[int(step)] if isinstance(found, list) else found.get(step) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _complaints(
+    manifest: Manifest, references: References, held: Sequence[Manifest], declared: Mapping[str, frozenset[str]]
+) -> list[str]:
     kind = manifest.get("kind")
     if kind not in schemas():
         return [f"kind is {kind!r}; {GROUP} has {', '.join(sorted(schemas()))}"]
     unknown = [f"unknown field {each}" for each in unknown_fields(manifest)]
+    unknown += [] if unknown else _unregistered(manifest, declared)
     return unknown if kind != "Rollout" else [*unknown, *_rollout_complaints(manifest, references, held)]
 
 
@@ -50,7 +94,7 @@ def _rollout_complaints(manifest: Manifest, references: References, held: Sequen
     yield from (str(each) for each in problems(manifest, references))
 
 
-def _by_name(held: Sequence[Manifest], kind: str) -> dict[str, Manifest]:
+def _by_name(held: Iterable[Manifest], kind: str) -> dict[str, Manifest]:
     return {
         each["metadata"]["name"]: each for each in held if each.get("kind") == kind and (each.get("metadata") or {}).get("name")
     }

@@ -114,7 +114,7 @@ def run_statuses(at: Situation) -> dict[str, Json]:
     for each in runs_in_use(at):
         message = {"message": each.run.message} if each.run and each.run.message else {}
         statuses[STATUS_FIELDS[each.kind]] = {"name": each.name, "status": each.phase or "Pending", **message}
-    outlive = at.progress.abort or (isinstance(at.strategy, BlueGreen) and not _was_retried(at))
+    outlive = at.progress.abort or (isinstance(at.strategy, BlueGreen) and not at.was_retried)
     if outlive and at.seen.status.get("currentPodHash") == at.progress.current_hash:
         fields = (STATUS_FIELDS[kind] for kind in _kinds(at))
         kept = {field: _up_to_date(at, before[field]) for field in fields if before.get(field)}
@@ -164,7 +164,7 @@ def _name(at: Situation, kind: str) -> str:
     told = _told_name(at, kind)
     matches = told == base or told.startswith(f"{base}.")
     run = taken.get(told)
-    finished_before = run is not None and (_was_retried(at) or (run.phase == "Inconclusive" and _pause_was_cleared(at)))
+    finished_before = run is not None and (at.was_retried or (run.phase == "Inconclusive" and _pause_was_cleared(at)))
     if matches and not finished_before:
         return str(told)
     return _free_name(base, list(taken))
@@ -177,18 +177,13 @@ def _told_name(at: Situation, kind: str) -> str:
 def _was_started(at: Situation, kind: str) -> bool:
     """A run of this attempt goes on, whatever becomes of the pods it measures."""
     base, told = _base_name(at, kind), _told_name(at, kind)
-    return (told == base or told.startswith(f"{base}.")) and not _was_retried(at)
+    return (told == base or told.startswith(f"{base}.")) and not at.was_retried
 
 
 def _base_name(at: Situation, kind: str) -> str:
     others = [each for each in at.seen.replica_sets if each is not at.roles.new]
     suffix = f"-{at.progress.step_index}" if kind == STEP else SUFFIXES.get(kind, "")
     return f"{at.seen.name}-{at.progress.current_hash}-{next_revision(at.roles.new, others)}{suffix}"
-
-
-def _was_retried(at: Situation) -> bool:
-    conditions = at.seen.status.get("conditions") or ()
-    return not at.seen.status.get("abort") and any(each.get("reason") == "RolloutAborted" for each in conditions)
 
 
 def _pause_was_cleared(at: Situation) -> bool:

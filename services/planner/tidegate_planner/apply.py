@@ -146,6 +146,8 @@ class Applier:
                 await self._patch_rollout(seen, {"metadata": {"annotations": dict(action.annotations)}}, memory)
             case plans.ShiftTraffic():
                 await self._ask(action.request, "traffic", action.request.digest, memory)
+            case plans.AskStepPlugin():
+                await self._ask(action.request, f"step/{action.request.plugin}", action.request.id, memory)
             case plans.StartAnalysis():
                 await self._ask_for_run(seen, action.manifest["metadata"]["name"], memory, manifest=dict(action.manifest))
             case plans.TerminateAnalysis():

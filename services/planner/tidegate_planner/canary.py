@@ -10,8 +10,8 @@ from typing import Any
 
 from tidegate.durations import epoch, rfc3339
 from tidegate.messages import TrafficRequested
-from tidegate.rollout import Analysis, Experiment, Pause, SetCanaryScale, SetHeaderRoute, SetMirrorRoute, SetWeight, Step
-from tidegate_planner import analysis, canary_sizes, delays, routing, targets
+from tidegate.rollout import Analysis, Experiment, Pause, Plugin, SetCanaryScale, SetHeaderRoute, SetMirrorRoute, SetWeight, Step
+from tidegate_planner import analysis, canary_sizes, delays, routing, step_plugins, targets
 from tidegate_planner.progress import (
     CANARY_PAUSE,
     FULL_PROMOTION,
@@ -25,6 +25,7 @@ from tidegate_planner.progress import (
 )
 from tidegate_planner.seen import ReplicaSet
 from tidegate_planner.situation import Situation
+from tidegate_planner.step_calls import statuses_of
 
 Json = Mapping[str, Any]
 
@@ -33,9 +34,9 @@ SECTION = "canary"
 
 def advanced(at: Situation) -> Progress:
     """As many steps further as what was seen allows."""
-    progress = at.progress
+    progress = step_plugins.heard(at)
     for _ in range(len(at.canary.steps) + 2):
-        after = _once(replace(at, progress=progress))
+        after = step_plugins.begun(replace(at, progress=_once(replace(at, progress=progress))))
         if after == progress:
             break
         progress = after
@@ -88,8 +89,12 @@ def _after_step(at: Situation, step: Step) -> Progress:
             done = routing.settled(at)
         case Analysis():
             done = analysis.passed(at, analysis.STEP)
+        case Plugin():
+            if reason := step_plugins.failure(at):
+                return aborted(progress, reason=reason, now=rfc3339(at.now), steps=at.steps)
+            done = step_plugins.done(at)
         case _:
-            done = False  # experiments and plugins; validation refuses a plan that holds one
+            done = False  # experiments; validation refuses a plan that holds one
     return replace(progress, step_index=(progress.step_index or 0) + 1) if done else progress
 
 
@@ -153,6 +158,8 @@ def scale_selector(at: Situation) -> Json:
 
 def section(at: Situation) -> dict[str, Any]:
     fields: dict[str, Any] = dict(analysis.run_statuses(at))
+    if at.progress.step_calls:
+        fields["stepPluginStatuses"] = statuses_of(at.progress.step_calls)
     split = weights(at)
     return {**fields, "weights": split} if split else fields
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from tidegate import keys
-from tidegate.bus import PLANNER_REQUESTS, Envelope
+from tidegate.bus import PLANNER_ANSWERS, PLANNER_REQUESTS, Envelope, wildcard
 from tidegate.kube.cache import Cache
 from tidegate.kube.client import Kube
 from tidegate.kube.kinds import (
@@ -21,7 +21,17 @@ from tidegate.kube.kinds import (
     Kind,
 )
 from tidegate.kube.store import ChangeType
-from tidegate.messages import OUTCOMES, TRAFFIC, EventsRecorded, Message, RolloutCommanded, RolloutRequested, TrafficApplied
+from tidegate.messages import (
+    OUTCOMES,
+    PLUGINS,
+    TRAFFIC,
+    EventsRecorded,
+    Message,
+    RolloutCommanded,
+    RolloutRequested,
+    StepAnswered,
+    TrafficApplied,
+)
 from tidegate.service import Reactions, Service
 from tidegate_planner.apply import Applier
 from tidegate_planner.observe import (
@@ -39,6 +49,7 @@ from tidegate_planner.observe import (
 from tidegate_planner.referred import KINDS, Referred
 from tidegate_planner.requests import Requests
 from tidegate_planner.seen import Traffic
+from tidegate_planner.step_calls import Answer
 from tidegate_planner.telling import Teller
 from tidegate_planner.worker import Worker
 from tidegate_planner.workloads import reference_of, slim_workload
@@ -70,6 +81,7 @@ class Planner:
             cluster_templates=self._cluster_templates,
             workloads=Referred(self._workloads, lambda work, name: service.spawn(work, name=name)),
             instance=service.settings.instance_id,
+            step_plugins=service.settings.step_plugins,
         )
         self._teller = Teller(service.bus, clock=time.time)
         self._worker = Worker(
@@ -96,9 +108,10 @@ class Planner:
         self._bus.feed(TRAFFIC, "tidegate.traffic.applied.*.*", self._hear_traffic)
         for cache in self.caches:
             await cache.synced.wait()
+        answers = self._bus.feed(PLUGINS, wildcard(StepAnswered), self._hear_plugin, letters=PLANNER_ANSWERS)
         self._world.least_fence = min(cache.first_version for cache in self.caches)
         with contextlib.suppress(TimeoutError):  # then outcomes that were told already are told again, under the same ids
-            await asyncio.wait_for(told.caught_up.wait(), FEED_PATIENCE)
+            await asyncio.wait_for(asyncio.gather(told.caught_up.wait(), answers.caught_up.wait()), FEED_PATIENCE)
         members = self._bus.members("planner", self._worker.share_with)
         self._worker.start(members.me, members.live)
         self._service.spawn(self._resync(), name="resync")
@@ -185,6 +198,19 @@ class Planner:
                 message=message.message,
             )
             self._wake(self._rollouts.get(message.namespace, message.name))
+
+    def _hear_plugin(self, message: Message, _envelope: Envelope) -> None:
+        rollout = self._rollouts.get(message.namespace, message.name)
+        if isinstance(message, StepAnswered) and rollout is not None:
+            answer = Answer(
+                id=message.id,
+                phase=message.phase,
+                message=message.message,
+                requeue_after=message.requeue_after,
+                status=message.status,
+            )
+            self._world.step_answers.setdefault(rollout["metadata"]["uid"], {})[message.plugin] = answer
+            self._wake(rollout)
 
     def _hear_told(self, message: Message, _envelope: Envelope) -> None:
         if isinstance(message, EventsRecorded):

@@ -9,9 +9,9 @@ from dataclasses import replace
 from tidegate.durations import rfc3339
 from tidegate.messages import TrafficRequested
 from tidegate.rollout import BlueGreen, Canary, Spec
-from tidegate_planner import analysis, children, delays, handover, routing
+from tidegate_planner import analysis, children, delays, handover, routing, step_plugins
 from tidegate_planner.analysis import owner_reference
-from tidegate_planner.plan import Action, AdoptReplicaSet, Plan, ReleaseReplicaSet, SetDefaultReplicas, ShiftTraffic
+from tidegate_planner.plan import Action, AdoptReplicaSet, AskStepPlugin, Plan, ReleaseReplicaSet, SetDefaultReplicas, ShiftTraffic
 from tidegate_planner.progress import Progress, aborted, obeyed, progress_of, restarted
 from tidegate_planner.seen import Seen
 from tidegate_planner.situation import Situation, new_replica_set, number_of_steps, roles_of
@@ -79,6 +79,9 @@ def _actions(at: Situation) -> list[Action]:
     request = strategy_of(at).request(at)
     if request is not None and not _confirmed(at, request):
         actions.append(ShiftTraffic(request=request))
+    question = step_plugins.request(at)
+    if question is not None:
+        actions.append(AskStepPlugin(request=question))
     actions += children.replica_set_actions(at)
     actions += analysis.idle_runs(at)
     actions += analysis.wanted_runs(at)
@@ -93,5 +96,5 @@ def _confirmed(at: Situation, request: TrafficRequested) -> bool:
 
 def _wake_at(at: Situation, status: dict[str, object]) -> float | None:
     """The next moment that can matter. One that is over and changed nothing waits for something else than the time."""
-    moments = (strategy_of(at).pause_ends(at), delays.next_deadline(at), progress_deadline(at, status))
+    moments = (strategy_of(at).pause_ends(at), delays.next_deadline(at), progress_deadline(at, status), step_plugins.wake_at(at))
     return min((moment for moment in moments if moment is not None and moment >= at.now), default=None)

@@ -15,6 +15,7 @@ from tidegate.rollout import BlueGreen, Canary, Pause, Step
 from tidegate_planner.progress import CANARY_PAUSE, FAST_ROLLBACK, FULL_PROMOTION, WITHIN_WINDOW
 from tidegate_planner.seen import Seen
 from tidegate_planner.situation import within_window
+from tidegate_planner.step_calls import RUN, SUCCESSFUL
 from tidegate_planner.told import Told, aborted_condition, snapshot
 
 Json = Mapping[str, Any]
@@ -110,6 +111,7 @@ class _Teller:
             former = "" if before.weight is None else f"from {before.weight} "
             yield _normal("TrafficWeightUpdated", f"Traffic weight updated {former}to {now.weight}")
         yield from self._analysis_records()
+        yield from self._plugin_records()
         if now.abort and not before.abort:
             message = (aborted_condition(self._seen.status) or {}).get("message", "")
             yield Record(type="Warning", reason="RolloutAborted", message=message)
@@ -135,6 +137,15 @@ class _Teller:
                 bad = phase in {"Failed", "Error"}
                 text = f"{kinds.get(name, '')} Analysis Run '{name}' Status New: '{phase}' Previous: '{former}'"
                 yield Record(type="Warning" if bad else "Normal", reason=f"AnalysisRun{phase}", message=text)
+
+    def _plugin_records(self) -> Iterator[Record]:
+        """Each call at each phase once; of a Run that succeeded tells the completed step (`argo-behaviour.md` 12.3)."""
+        for each in self._now.plugins:
+            name, number, operation, phase = each
+            if each not in self._before.plugins and (operation, phase) != (RUN, SUCCESSFUL):
+                bad = phase in {"Failed", "Error"}
+                text = f"Step plugin {name} (step {number}): {operation} is {phase}"
+                yield Record(type="Warning" if bad else "Normal", reason="StepPluginTransition", message=text)
 
     def _returned_to_stable(self) -> bool:
         """The template of the stable version is wanted again, in the middle of an update away from it (`argo-behaviour.md` 6.6)."""

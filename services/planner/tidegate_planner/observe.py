@@ -13,8 +13,10 @@ import orjson
 from tidegate import keys
 from tidegate.hashing import pod_template_hash
 from tidegate.kube.selectors import labels_match
+from tidegate.plugins import Plugins
 from tidegate.rollout import BlueGreen, Spec, selector_text, spec_of
 from tidegate_planner.seen import AnalysisRun, ReplicaSet, Seen, Service, Traffic, Workload
+from tidegate_planner.step_calls import Answer
 from tidegate_planner.templates import CLUSTER, NAMESPACED
 from tidegate_planner.unsupported import unsupported_in
 from tidegate_planner.validation import References, invalid_message, message, problems
@@ -51,6 +53,7 @@ class World:
     `fences` are the highest per uid that any request carried; `least_fence` is the version at which the caches were first whole:
     no request of an earlier life of this process, or of another one until then, can have carried a higher one. `instance`: only
     Rollouts with this instance id are looked at, with "" those that carry none (`argo-behaviour.md` 14).
+    `step_plugins`: those that are registered, None where nobody knows. `step_answers`: per uid, the last word of each plugin.
     """
 
     rollouts: Objects
@@ -66,6 +69,8 @@ class World:
     traffic: dict[str, Traffic] = field(default_factory=dict)
     taken_names: dict[str, frozenset[str]] = field(default_factory=dict)
     create_errors: dict[str, dict[str, str]] = field(default_factory=dict)
+    step_plugins: Plugins | None = None
+    step_answers: dict[str, dict[str, Answer]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,7 @@ class Observer:
         self._world.fences.pop(uid, None)
         self._world.taken_names.pop(uid, None)
         self._world.create_errors.pop(uid, None)
+        self._world.step_answers.pop(uid, None)
 
     def see(self, key: Key) -> Seen | None:
         """None when the rollout is gone, going, or another instance's."""
@@ -132,6 +138,8 @@ class Observer:
             templates=self._templates(namespace, manifest) if analyses_of(manifest) else {},
             taken_names=self._world.taken_names.get(uid, frozenset()),
             create_errors=self._world.create_errors.get(uid, {}),
+            step_answers=dict(self._world.step_answers.get(uid, {})),
+            disabled_plugins=frozenset(name for name, enabled in (self._world.step_plugins or {}).items() if not enabled),
             least_fence=max(self._world.least_fence, self._world.fences.get(uid, 0)),
         )
         self._world.fences[uid] = seen.fence
@@ -173,6 +181,7 @@ class Observer:
             services={name: self._world.services.get(namespace, name) for name in service_names(manifest)},
             analysis_templates={name: held for (kind, name), held in templates.items() if kind == NAMESPACED},
             cluster_analysis_templates={name: held for (kind, name), held in templates.items() if kind == CLUSTER},
+            step_plugins=self._world.step_plugins,
         )
 
     def _templates(self, namespace: str, manifest: Json) -> dict[tuple[str, str], Json]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tidegate.messages import TrafficRequested
+from tidegate.messages import StepRequested, TrafficRequested
 
 Json = Mapping[str, Any]
 
@@ -85,6 +85,11 @@ class ShiftTraffic:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskStepPlugin:
+    request: StepRequested
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartAnalysis:
     manifest: Json
 
@@ -96,7 +101,14 @@ class TerminateAnalysis:
 
 ReplicaSetAction = CreateReplicaSet | ScaleReplicaSet | DeleteReplicaSet | AdoptReplicaSet | ReleaseReplicaSet
 Action = (
-    SetDefaultReplicas | AnnotateRollout | ReplicaSetAction | ScaleWorkload | ShiftTraffic | StartAnalysis | TerminateAnalysis
+    SetDefaultReplicas
+    | AnnotateRollout
+    | ReplicaSetAction
+    | ScaleWorkload
+    | ShiftTraffic
+    | AskStepPlugin
+    | StartAnalysis
+    | TerminateAnalysis
 )
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tidegate_planner.step_calls import Call, calls_of
+
 Json = Mapping[str, Any]
 
 CANARY_PAUSE = "CanaryPauseStep"
@@ -30,7 +32,8 @@ class Progress:
     """`step_index` is None where the plan has no steps. `abort_reason` is new text for this decision only, never read back.
 
     `preview_accepted`: nothing but its pods keeps the new version of a blue-green update from the active Service any more
-    (`scaleUpPreviewCheckPoint`). It is reached once per attempt, and kept over restarts and lost pods.
+    (`scaleUpPreviewCheckPoint`). It is reached once per attempt, and kept over restarts and lost pods. `step_calls`: what plugins
+    were asked in this update.
     """
 
     current_hash: str = ""
@@ -43,6 +46,7 @@ class Progress:
     aborted_at: str | None = None
     promote_full: bool = False
     preview_accepted: bool = False
+    step_calls: tuple[Call, ...] = ()
     abort_reason: str = ""
     promoted_because: str = ""
 
@@ -70,6 +74,7 @@ def progress_of(status: Json) -> Progress:
         aborted_at=status.get("abortedAt"),
         promote_full=bool(status.get("promoteFull")),
         preview_accepted=bool((status.get("blueGreen") or {}).get("scaleUpPreviewCheckPoint")),
+        step_calls=calls_of(status),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from tidegate import keys
 from tidegate.rollout import Spec
 from tidegate_planner.replicas import Count
+from tidegate_planner.step_calls import Answer
 
 Json = Mapping[str, Any]
 
@@ -99,7 +100,7 @@ class Seen:
     `spec` is None when `problem` tells what is wrong with the manifest (the whole text of the InvalidSpec condition).
     `orphans` match the selector and have no controller; `strangers` have this one and match no more. `taken_names` are names of
     ReplicaSets that exist but are not ours or not equal: the next hash must differ (`argo-behaviour.md` 2.3). `create_errors` maps
-    a hash to the API server's refusal of its ReplicaSet.
+    a hash to the API server's refusal of its ReplicaSet. `step_answers`: the last word of each plugin about this rollout.
     """
 
     namespace: str
@@ -125,6 +126,8 @@ class Seen:
     taken_names: frozenset[str] = frozenset()
     create_errors: Mapping[str, str] = field(default_factory=dict)
     least_fence: int = 0
+    step_answers: Mapping[str, Answer] = field(default_factory=dict)
+    disabled_plugins: frozenset[str] = frozenset()
 
     @property
     def fence(self) -> int:

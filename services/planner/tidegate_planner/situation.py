@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tidegate import keys
 from tidegate.podtemplate import same_template
 from tidegate.rollout import BlueGreen, Canary, Spec
+from tidegate_planner.conditions import ABORTED, TIMED_OUT
 from tidegate_planner.progress import Progress
 from tidegate_planner.replicas import Budget, Count, budget
 from tidegate_planner.seen import ReplicaSet, Seen
@@ -61,6 +62,17 @@ class Situation:
     def steps(self) -> int | None:
         """How many steps the plan has, None without any: the index then stays unset."""
         return number_of_steps(self.strategy)
+
+    @property
+    def was_retried(self) -> bool:
+        """A person has just lifted an abort."""
+        conditions = self.seen.status.get("conditions") or ()
+        return not self.seen.status.get("abort") and any(each.get("reason") == ABORTED for each in conditions)
+
+    @property
+    def timed_out(self) -> bool:
+        """The progress deadline had fired, when this was seen."""
+        return any(each.get("reason") == TIMED_OUT for each in self.seen.status.get("conditions") or ())
 
     @property
     def new_count(self) -> Count:

@@ -11,6 +11,7 @@ from tidegate import keys
 from tidegate.rollout import BlueGreen
 from tidegate_planner.progress import CANARY_PAUSE
 from tidegate_planner.seen import Seen
+from tidegate_planner.step_calls import calls_of
 
 Json = Mapping[str, Any]
 
@@ -21,7 +22,7 @@ class Told:
     was told to end has nothing to say any more.
 
     `done` stays up once this attempt was Healthy: a pod lost later and replaced is no second completion. `rested` is the present
-    step once it has paused and was told to go on.
+    step once it has paused and was told to go on. `plugins`: (name, number of the step, operation, phase).
     """
 
     hash: str = ""
@@ -42,6 +43,7 @@ class Told:
     rested: int | None = None
     sets: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)
     runs: Mapping[str, str] = field(default_factory=dict)
+    plugins: tuple[tuple[str, int, str, str], ...] = ()
 
     @property
     def paused(self) -> bool:
@@ -72,6 +74,7 @@ def told_from_json(content: Json) -> Told:
     """The inverse of `as_json`; a snapshot of an older version with other fields still reads."""
     known = {name: content[name] for name in Told.__slots__ if name in content}
     known["pauses"] = tuple((reason, start) for reason, start in known.get("pauses") or ())
+    known["plugins"] = tuple((each[0], each[1], each[2], each[3]) for each in known.get("plugins") or ())
     known["sets"] = {key: (value[0], value[1], value[2]) for key, value in (known.get("sets") or {}).items()}
     return Told(**known)
 
@@ -99,6 +102,7 @@ def snapshot(seen: Seen) -> Told:
         back_on_stable=_back_on_stable(seen, current),
         sets=sets,
         runs={run.name: run.phase for run in seen.analysis_runs if run.phase and not run.terminate},
+        plugins=tuple((each.name, each.index + 1, each.operation, each.phase) for each in calls_of(status) if each.phase),
     )
 
 

@@ -7,7 +7,7 @@ part comes (docs/differences.md, "not there yet").
 from collections.abc import Mapping
 from typing import Any
 
-from tidegate.rollout import BlueGreen, Experiment, Plugin, Spec
+from tidegate.rollout import BlueGreen, Experiment, Spec
 
 
 def unsupported_in(manifest: Mapping[str, Any], spec: Spec) -> str | None:
@@ -22,6 +22,6 @@ def _field(spec: Spec) -> str | None:
     if isinstance(spec.strategy, BlueGreen):
         return None
     for index, step in enumerate(spec.strategy.steps):
-        if isinstance(step, Experiment | Plugin):
-            return f"spec.strategy.canary.steps[{index}].{'experiment' if isinstance(step, Experiment) else 'plugin'}"
+        if isinstance(step, Experiment):
+            return f"spec.strategy.canary.steps[{index}].experiment"
     return "spec.strategy.canary.pingPong" if spec.strategy.ping_service else None

@@ -8,16 +8,20 @@ AsyncAPI document, `server.LocalNats` starts a real server.
 from tidegate.bus.client import Bus, Received
 from tidegate.bus.consumer import Handler, Handlers
 from tidegate.bus.envelope import Envelope
+from tidegate.bus.subjects import wildcard
 from tidegate.bus.topology import (
+    ANALYZER_ANSWERS,
     ANALYZER_REQUESTS,
     NOTIFIER_EVENTS,
     NOTIFIER_OUTCOMES,
+    PLANNER_ANSWERS,
     PLANNER_REQUESTS,
+    SHIFTER_ANSWERS,
     SHIFTER_REQUESTS,
     Consumer,
 )  # fmt: skip
 
 __all__ = [
-    "ANALYZER_REQUESTS", "NOTIFIER_EVENTS", "NOTIFIER_OUTCOMES", "PLANNER_REQUESTS", "SHIFTER_REQUESTS",
-    "Bus", "Consumer", "Envelope", "Handler", "Handlers", "Received",
+    "ANALYZER_ANSWERS", "ANALYZER_REQUESTS", "NOTIFIER_EVENTS", "NOTIFIER_OUTCOMES", "PLANNER_ANSWERS", "PLANNER_REQUESTS",
+    "SHIFTER_ANSWERS", "SHIFTER_REQUESTS", "Bus", "Consumer", "Envelope", "Handler", "Handlers", "Received", "wildcard",
 ]  # fmt: skip

@@ -83,3 +83,32 @@ def test_labels_of_pods_that_are_described_elsewhere_are_not_guessed() -> None:
 def test_an_unknown_kind_of_the_group_lists_the_known_ones() -> None:
     (found,) = complaints([{"apiVersion": "argoproj.io/v1alpha1", "kind": "Rolout", "metadata": {"name": "web"}}])
     assert found.startswith("Rolout/web: kind is 'Rolout'; argoproj.io has AnalysisRun")
+
+
+DECLARED = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "argo-rollouts-config"},
+    "data": {"stepPlugins": "[{name: acme/approval}]", "trafficRouterPlugins": "", "metricProviderPlugins": "[acme/metric]"},
+}
+ROUTED = {"plugins": {"acme/router": {}, "argoproj-labs/gatewayAPI": {}}}
+
+
+def template(plugin: str) -> dict[str, Any]:
+    metric = {"name": "m", "provider": {"plugin": {plugin: {}}}}
+    kind = {"apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisTemplate", "metadata": {"name": "t"}}
+    return {**kind, "spec": {"metrics": [metric]}}
+
+
+def test_plugins_are_only_missed_where_the_file_declares_some() -> None:
+    documents = [changed(steps=[{"plugin": {"name": "acme/other"}}], trafficRouting=ROUTED), template("acme/other")]
+    assert complaints(documents) == []
+    step, router, metric = sorted(complaints([*documents, DECLARED]), key=lambda text: ("steps" not in text, "Routing" not in text))
+    assert 'spec.strategy.steps[0].plugin.name: Invalid value: "acme/other": step plugin is not registered; known: acme/app' in step
+    assert "trafficRouting.plugins: plugin 'acme/router' is not declared; known: none" in router
+    assert "spec.metrics[0].provider.plugin: plugin 'acme/other' is not declared; known: acme/metric" in metric
+
+
+def test_a_declaration_that_cannot_be_read_is_named() -> None:
+    (found,) = complaints([{**DECLARED, "data": {"stepPlugins": "name: acme/approval"}}])
+    assert found == "ConfigMap/argo-rollouts-config: data.stepPlugins must be a YAML list of plugins: [{name: owner/name}]"

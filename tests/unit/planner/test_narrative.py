@@ -391,3 +391,30 @@ def test_an_update_of_which_nothing_was_told_while_it_ran_is_told_whole_at_its_e
     told = [f"{each.message.verb} {each.message.step}".removesuffix(" None") for each in narrate(before, seen).outcomes]
     first, second = ["paused 1", "resumed", "step-completed 1"], ["paused 3", "resumed", "step-completed 3"]
     assert told == ["started", "step-completed 0", *first, "step-completed 2", *second, "promoted", "completed"]
+
+
+def test_each_phase_of_a_plugins_call_is_an_event_and_success_is_the_completed_step() -> None:
+    def calling(phase: str, operation: str = "Run", step: int = 0) -> Seen:
+        call = {"index": 0, "name": "acme/approval", "operation": operation, "phase": phase}
+        status = a_status("v2", "v1", step, PLUGGED, **began(), canary={"stepPluginStatuses": [call]})
+        return a_view("v2", a_set("v2", 1, revision=2), a_set("v1", 3), status=status, canary={"steps": PLUGGED})
+
+    reader = Reader()
+    reader.read(a_view("v2", a_set("v2", 1, revision=2), a_set("v1", 3), status=a_status("v2", "v1", 0, PLUGGED, **began())))
+    seen = (
+        calling("Running"), calling("Running"), calling("Error"), calling("Successful", step=1), calling("Failed", "Abort", step=1),
+    )  # fmt: skip
+    told = [
+        [(each.type, each.message) for each in reader.read(view).records if each.reason == "StepPluginTransition"] for view in seen
+    ]
+    assert told == [
+        [("Normal", "Step plugin acme/approval (step 1): Run is Running")],
+        [],
+        [("Warning", "Step plugin acme/approval (step 1): Run is Error")],
+        [],
+        [("Warning", "Step plugin acme/approval (step 1): Abort is Failed")],
+    ]
+    assert told_from_json(json.loads(json.dumps(reader.told.as_json()))) == reader.told
+
+
+PLUGGED = [{"plugin": {"name": "acme/approval"}}, {"pause": {}}]

@@ -207,6 +207,20 @@ def test_no_fence_is_lower_than_what_the_caches_began_with(shell: Shell) -> None
     assert shell.see().fence == 1_000_000
 
 
+def test_a_step_of_a_plugin_that_is_not_registered_is_a_problem_that_names_those_that_are(shell: Shell) -> None:
+    shell.world.step_plugins = {"acme/approval": True, "acme/other": False}
+    shell.put(ROLLOUT, a_rollout(steps=({"plugin": {"name": "acme/aproval"}},)))
+    problem = 'spec.strategy.steps[0].plugin.name: Invalid value: "acme/aproval": step plugin is not registered'
+    assert shell.see().problem == f'The Rollout "web" is invalid: {problem}; known: acme/approval, acme/other'
+
+
+def test_a_registered_plugin_is_no_problem_and_a_disabled_one_is_known_as_such(shell: Shell) -> None:
+    shell.world.step_plugins = {"acme/approval": True, "acme/other": False}
+    shell.put(ROLLOUT, a_rollout(steps=({"plugin": {"name": "acme/approval"}}, {"plugin": {"name": "acme/other"}})))
+    seen = shell.see()
+    assert (seen.problem, seen.disabled_plugins) == (None, frozenset({"acme/other"}))
+
+
 def test_what_is_forgotten_is_read_anew(shell: Shell) -> None:
     shell.put(ROLLOUT, a_rollout())
     seen = shell.see()

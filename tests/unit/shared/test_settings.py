@@ -38,6 +38,13 @@ def test_amazons_variables_are_kept_under_their_names_and_nothing_secret_shows()
     assert not any(secret in repr(settings) for secret in ("s3cret", "k3y", "4pp"))
 
 
+def test_plugins_are_declared_by_kind():
+    environment = {"TIDEGATE_STEP_PLUGINS": "[{name: acme/approval, disabled: true}]", "TIDEGATE_METRIC_PLUGINS": "[a/b]"}
+    settings = settings_from(environment)
+    assert settings.step_plugins == {"acme/approval": False}
+    assert (settings.router_plugins, settings.metric_plugins) == ({}, {"a/b": True})
+
+
 def test_the_allow_list_takes_names_domains_addresses_and_networks():
     text = "Prometheus.monitoring.svc, *.datadoghq.com,10.0.0.0/8,169.254.170.23,fd00::/8,"
     assert settings_from({"TIDEGATE_OUTBOUND_ALLOW": text}).outbound_allow == (

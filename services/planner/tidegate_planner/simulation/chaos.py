@@ -5,7 +5,7 @@ succession, small replica counts, pauses.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -14,6 +14,11 @@ from tidegate_planner.simulation.scenario import Edit, EditKind, Faults, PodBeha
 VERSIONS = ("v1", "v2", "v3", "v4")
 ROUTING = {"plugins": {"argoproj-labs/gatewayAPI": {"httpRoute": "app", "namespace": "default"}}}
 ANALYSIS = {"templates": [{"templateName": "check"}]}
+PLUGIN_PHASES: list[dict[str, float]] = [
+    {"Successful": 1.0},
+    {"Running": 2.0, "Successful": 3.0},
+    {"Running": 2.0, "Successful": 5.0, "Failed": 1.0, "Error": 2.0, "": 1.0},
+]
 EDIT_WEIGHTS: dict[EditKind, int] = {
     "image": 24, "promote": 20, "steps": 6, "replicas": 10, "abort": 9, "retry": 7, "promote-full": 6, "pause": 4, "unpause": 8,
     "kill-pods": 4, "delete-set": 2, "wipe-bus": 3, "break-spec": 1, "mend-spec": 3, "take-name": 1,
@@ -51,6 +56,30 @@ def blue_green_scenario_of(seed: int) -> Scenario:
         verdicts=chance.choice([{"Successful": 1.0}, {"Successful": 6.0, "Failed": 2.0, "Error": 1.0, "Inconclusive": 2.0}]),
         analysis_seconds=chance.choice([0.5, 5.0, 12.0]),
     )
+
+
+def plugin_scenario_of(seed: int) -> Scenario:
+    """`scenario_of` with steps for plugins among the others, drawn apart so that seeds keep their stories."""
+    scenario, chance = scenario_of(seed), random.Random(f"scenario/plugins/{seed}")  # noqa: S311 - must be repeatable
+    spec = scenario.manifest["spec"]
+    canary = spec["strategy"]["canary"]
+    steps = _with_plugins(chance, canary.get("steps") or [])
+    edits = (replace(edit, value=_with_plugins(chance, edit.value)) if edit.kind == "steps" else edit for edit in scenario.edits)
+    return replace(
+        scenario,
+        manifest={**scenario.manifest, "spec": {**spec, "strategy": {"canary": {**canary, "steps": steps}}}},
+        edits=tuple(edits),
+        plugin_phases=chance.choice(PLUGIN_PHASES),
+        plugin_seconds=chance.choice([0.05, 3.0, 20.0]),
+    )
+
+
+def _with_plugins(chance: random.Random, steps: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    longer = list(steps)
+    for _ in range(chance.choice([1, 1, 2, 3])):
+        name = chance.choice(["acme/approval", "acme/database"])
+        longer.insert(chance.randint(0, len(longer)), {"plugin": {"name": name, "config": {"size": 1}}})
+    return longer
 
 
 def _blue_green(chance: random.Random) -> dict[str, Any]:

@@ -1,20 +1,21 @@
-"""The two services that a planner asks: models of the traffic-shifter and of the analyzer.
+"""Whom a planner asks: models of the traffic-shifter, of the analyzer and of step plugins.
 
 Rule of this file: they obey requests as the real ones promise to (fenced, repeatable), late, failing or never as the scenario
 says, and know nothing of steps.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tidegate import keys
 from tidegate.durations import rfc3339
-from tidegate.messages import Split, TrafficRequested
+from tidegate.messages import Split, StepRequested, TrafficRequested
 from tidegate_planner.seen import AnalysisRun, Service, Traffic
 from tidegate_planner.simulation.model import Cluster
 from tidegate_planner.simulation.scenario import Shifter
 from tidegate_planner.simulation.scheduler import Scheduler
+from tidegate_planner.step_calls import Answer
 
 APPLY_SECONDS: Mapping[str, float] = {"prompt": 0.05, "slow": 8.0, "failing": 0.05}
 FAILURES_IN_A_ROW = 3
@@ -122,3 +123,25 @@ class Analyzer:
                 phase = "Failed"
             message = MESSAGES.get(phase, "")
             self.cluster.put_run(replace(run, phase=phase, message=message))
+
+
+@dataclass(slots=True)
+class StepPlugins:
+    """Every plugin at once. It remembers what it answered to a call and says the same again, as plugins are told to."""
+
+    clock: Scheduler
+    phases: Mapping[str, float]
+    seconds: float
+    tell: Callable[[str, Answer], None]
+    answers: dict[str, Answer | None] = field(default_factory=dict)
+    asked: list[StepRequested] = field(default_factory=list)
+
+    def hear(self, request: StepRequested) -> None:
+        self.asked.append(request)
+        if request.id not in self.answers:
+            chance = self.clock.stream(f"plugin/{request.id}")
+            phase = chance.choices(list(self.phases), list(self.phases.values()))[0]
+            answer = Answer(id=request.id, phase=phase, message=phase.lower(), requeue_after=15.0)
+            self.answers[request.id] = answer if phase else None
+        if (said := self.answers[request.id]) is not None:
+            self.clock.after(self.seconds, lambda: self.tell(request.plugin, said))

@@ -4,7 +4,7 @@ Rule of this file: it does to a `Plan` what the real shell does, and nothing els
 actions in order, each with its precondition; the first refusal ends the pass.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from tidegate_planner.plan import (
     Action,
     AdoptReplicaSet,
     AnnotateRollout,
+    AskStepPlugin,
     CreateReplicaSet,
     DeleteReplicaSet,
     Plan,
@@ -27,6 +28,7 @@ from tidegate_planner.plan import (
 from tidegate_planner.seen import Seen, Traffic
 from tidegate_planner.simulation.model import ROLLOUTS, RUNS, SERVICES, SETS, Cluster, RefusedError, Rollout
 from tidegate_planner.simulation.scheduler import Scheduler
+from tidegate_planner.step_calls import Answer
 
 Decision = Callable[[Seen, float], Plan]
 PASS_DELAY, WRITE_SECONDS, RESTART_SECONDS = 0.002, 0.004, 2.0
@@ -38,6 +40,7 @@ class Surroundings(Protocol):
     def shift(self, action: ShiftTraffic) -> None: ...
     def start_analysis(self, action: StartAnalysis) -> None: ...
     def end_analysis(self, action: TerminateAnalysis) -> None: ...
+    def ask_plugin(self, action: AskStepPlugin) -> None: ...
     def decided(self, seen: Seen, plan: Plan) -> None: ...
     def wrote(self, planner: "PlannerProcess", seen: Seen, what: str, action: Action | None) -> bool:
         """After each write; True when the process dies now."""
@@ -59,6 +62,7 @@ class PlannerProcess:
         self.name = name
         self._decide = decide
         self.traffic: Traffic | None = None
+        self.step_answers: dict[str, Answer] = {}
         self._clock, self._cluster, self._around = clock, cluster, around
         self._caches: dict[str, Cache] = {}
         self._due = self._writing = False
@@ -103,6 +107,7 @@ class PlannerProcess:
             services=self._caches[SERVICES].objects,
             runs=self._caches[RUNS].objects,
             traffic=self.traffic,
+            step_answers=self.step_answers,
             taken_names=self._cluster.taken_names,
         )
 
@@ -181,10 +186,12 @@ class PlannerProcess:
         self._send(action)
         return ""
 
-    def _send(self, action: ShiftTraffic | StartAnalysis | TerminateAnalysis) -> None:
+    def _send(self, action: ShiftTraffic | AskStepPlugin | StartAnalysis | TerminateAnalysis) -> None:
         match action:
             case ShiftTraffic():
                 self._around.shift(action)
+            case AskStepPlugin():
+                self._around.ask_plugin(action)
             case StartAnalysis():
                 self._around.start_analysis(action)
             case TerminateAnalysis():
@@ -205,13 +212,14 @@ def _version(seen: Any) -> int:
     return int(getattr(seen, "resource_version", 0))
 
 
-def seen_of(
+def seen_of(  # noqa: PLR0913 - all that is seen
     rollout: Rollout,
     *,
     sets: dict[str, Any],
     services: dict[str, Any],
     runs: dict[str, Any],
     traffic: Traffic | None,
+    step_answers: Mapping[str, Answer],
     taken_names: frozenset[str],
 ) -> Seen:
     return Seen(
@@ -230,6 +238,7 @@ def seen_of(
         replica_sets=tuple(sets.values()),
         services=services,
         traffic=traffic,
+        step_answers=dict(step_answers),
         analysis_runs=tuple(runs.values()),
         templates=rollout.templates,
         taken_names=taken_names,

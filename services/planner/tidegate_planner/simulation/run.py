@@ -9,15 +9,16 @@ from dataclasses import dataclass, field, replace
 
 from tidegate.durations import pause_duration
 from tidegate_planner.decide import decide
-from tidegate_planner.plan import Action, Plan, ScaleReplicaSet, ShiftTraffic, StartAnalysis, TerminateAnalysis
+from tidegate_planner.plan import Action, AskStepPlugin, Plan, ScaleReplicaSet, ShiftTraffic, StartAnalysis, TerminateAnalysis
 from tidegate_planner.seen import Seen, Traffic
 from tidegate_planner.simulation import invariants
 from tidegate_planner.simulation.model import ROLLOUTS, Cluster, RefusedError
-from tidegate_planner.simulation.peers import Analyzer, TrafficShifter
+from tidegate_planner.simulation.peers import Analyzer, StepPlugins, TrafficShifter
 from tidegate_planner.simulation.people import People
 from tidegate_planner.simulation.process import Decision, PlannerProcess
 from tidegate_planner.simulation.scenario import Edit, Faults, Scenario
 from tidegate_planner.simulation.scheduler import START, Scheduler
+from tidegate_planner.step_calls import Answer
 
 WATCH_SECONDS, STALE_SECONDS, MESSAGE_SECONDS, LATE_SECONDS = 0.004, 3.0, 0.003, 6.0
 RESYNC_SECONDS = 30.0
@@ -39,6 +40,7 @@ class Run:
     cluster: Cluster = field(init=False)
     shifter: TrafficShifter = field(init=False)
     analyzer: Analyzer = field(init=False)
+    plugins: StepPlugins = field(init=False)
     planners: list[PlannerProcess] = field(init=False)
     people: People = field(init=False)
     writes: int = 0
@@ -52,6 +54,7 @@ class Run:
         self.cluster = Cluster(self.clock, scenario.manifest, scenario.behaviours, faults.capacity)
         self.shifter = TrafficShifter(self.clock, self.cluster, faults.shifter, self._traffic_told)
         self.analyzer = Analyzer(self.clock, self.cluster, scenario.verdicts, scenario.analysis_seconds, scenario.failing_step)
+        self.plugins = StepPlugins(self.clock, scenario.plugin_phases, scenario.plugin_seconds, self._plugin_told)
         names = [f"planner-{number}" for number in range(faults.planners)]
         self.planners = [PlannerProcess(name, self.clock, self.cluster, self, self.decide) for name in names]
         self.cluster.watchers.append(self._changed)
@@ -140,6 +143,15 @@ class Run:
         planner.traffic = traffic
         planner.wake()
 
+    def _plugin_told(self, plugin: str, answer: Answer) -> None:
+        self._log(f"plugin {plugin}: {answer.phase} {answer.message}".rstrip())
+        for planner in self.planners:
+            self._message(lambda planner=planner: self._hear_plugin(planner, plugin, answer))  # type: ignore[misc]
+
+    def _hear_plugin(self, planner: PlannerProcess, plugin: str, answer: Answer) -> None:
+        planner.step_answers[plugin] = answer
+        planner.wake()
+
     def _message(self, arrive: Callable[[], None]) -> None:
         """The bus: a message may be lost, doubled, or come after later ones."""
         chance, faults = self.clock.stream("bus"), self.faults
@@ -160,6 +172,9 @@ class Run:
 
     def end_analysis(self, action: TerminateAnalysis) -> None:
         self._message(lambda: self.analyzer.terminate(action.name))
+
+    def ask_plugin(self, action: AskStepPlugin) -> None:
+        self._message(lambda: self.plugins.hear(action.request))
 
     def decided(self, seen: Seen, plan: Plan) -> None:
         self.passes += 1

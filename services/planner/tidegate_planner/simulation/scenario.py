@@ -55,7 +55,7 @@ class Faults:
 class Scenario:
     """`manifest` is the Rollout at its first version. `auto_promote`: somebody ends each endless pause after so many seconds.
 
-    `verdicts`: phase of a run -> share of the analysis runs that end so.
+    `verdicts`: phase of a run -> share of the analysis runs that end so. `plugin_phases`: the same of plugins' answers; "" is none.
     """
 
     seed: int
@@ -66,6 +66,8 @@ class Scenario:
     auto_promote: float | None = None
     verdicts: Mapping[str, float] = field(default_factory=lambda: {"Successful": 1.0})
     analysis_seconds: float = 5.0
+    plugin_phases: Mapping[str, float] = field(default_factory=lambda: {"Successful": 1.0})
+    plugin_seconds: float = 1.0
     failing_step: int | None = None  # the analysis of this step fails, whatever `verdicts` says
 
 

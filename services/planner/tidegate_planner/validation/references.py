@@ -3,7 +3,7 @@
 The peer looks everything up before it compares anything, so what is missing comes before what does not fit.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,8 @@ class References:
     app_mesh_virtual_services: Found = field(default_factory=dict)
     app_mesh_virtual_routers: Found = field(default_factory=dict)
     """By the name of the VirtualService that leads to them."""
+    step_plugins: Collection[str] | None = None
+    """Names that are registered; None where that is not known."""
     workload_resolved: bool = False
     """`spec.template` was read from the workload of `workloadRef`."""
 
@@ -53,6 +55,15 @@ def reference_problems(rollout: Json, references: References) -> Iterator[Proble
             yield from _service(rollout, name, service, path, labels_known=labels_known)
     yield from template_problems(strategy, *templates)
     yield from router_problems(strategy.get("canary", {}), references)
+    yield from _unknown_plugins(strategy.get("canary", {}), references.step_plugins)
+
+
+def _unknown_plugins(canary: Json, registered: Collection[str] | None) -> Iterator[Problem]:
+    for index, step in enumerate(canary.get("steps", ())):
+        name = step.get("plugin", {}).get("name", "")
+        if registered is not None and "plugin" in step and name not in registered:
+            known = ", ".join(sorted(registered)) or "none"
+            yield invalid(f"spec.strategy.steps[{index}].plugin.name", name, f"step plugin is not registered; known: {known}")
 
 
 def _services(strategy: Json) -> Iterator[tuple[str, str]]:
