@@ -33,15 +33,15 @@ def module(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["main.go", "go.mod", "go.sum"])
 def test_a_changed_source_asks_for_a_new_binary(module: Path, name: str) -> None:
-    before = build.source_hash(module)
+    before = build.source_hash(module, [])
     (module / name).write_text("changed")
-    assert build.source_hash(module) != before
+    assert build.source_hash(module, []) != before
 
 
 def test_a_changed_readme_does_not(module: Path) -> None:
-    before = build.source_hash(module)
+    before = build.source_hash(module, [])
     (module / "README.md").write_text("changed")
-    assert build.source_hash(module) == before
+    assert build.source_hash(module, []) == before
 
 
 def test_a_ready_made_binary_is_taken_as_it_is(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_ready_made_binary_that_cannot_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_binary_in_the_cache_is_found_without_go(tmp_path: Path) -> None:
-    cached = tmp_path / "tidegate" / f"controlplane-{build.source_hash(build.MODULE)}"
+    cached = tmp_path / "tidegate" / f"controlplane-{build.source_hash(build.MODULE, build.control_plane().flags)}"
     cached.parent.mkdir()
     cached.touch(mode=0o755)
     assert build.binary(environment={"XDG_CACHE_HOME": str(tmp_path), "PATH": ""}) == cached
