@@ -48,6 +48,7 @@ from tidegate_planner.observe import (
 )
 from tidegate_planner.referred import KINDS, Referred
 from tidegate_planner.requests import Requests
+from tidegate_planner.router_objects import WatchedKinds, keys_of, named_by, slim
 from tidegate_planner.seen import Traffic
 from tidegate_planner.step_calls import Answer
 from tidegate_planner.telling import Teller
@@ -55,7 +56,7 @@ from tidegate_planner.worker import Worker
 from tidegate_planner.workloads import reference_of, slim_workload
 
 Slim = Callable[[dict[str, Any]], dict[str, Any]]
-BY_SERVICE, BY_TEMPLATE, BY_WORKLOAD = "service", "template", "workload"
+BY_SERVICE, BY_TEMPLATE, BY_WORKLOAD, BY_ROUTER_OBJECT = "service", "template", "workload", "routerObject"
 FEED_PATIENCE = 5.0  # seconds to wait for what was told before; NATS may be away, and a rollout must not wait for it
 
 
@@ -80,6 +81,11 @@ class Planner:
             templates=self._templates,
             cluster_templates=self._cluster_templates,
             workloads=Referred(self._workloads, lambda work, name: service.spawn(work, name=name)),
+            router_objects=WatchedKinds(
+                self._router_cache,
+                lambda cache: service.spawn(cache.run(), name=str(cache.kind)),
+                namespace=service.settings.namespace,
+            ),
             instance=service.settings.instance_id,
             step_plugins=service.settings.step_plugins,
         )
@@ -141,6 +147,7 @@ class Planner:
         self._runs.add_index(BY_OWNER, owners_of)
         self._rollouts.add_index(BY_SERVICE, lambda rollout: [_scoped(rollout, name) for name in service_names(rollout)])
         self._rollouts.add_index(BY_TEMPLATE, lambda rollout: ["any"] if analyses_of(rollout) else [])
+        self._rollouts.add_index(BY_ROUTER_OBJECT, lambda rollout: [named.key for named in named_by(rollout)])
         self._rollouts.on_change(self._wake_changed)
         for cache in (self._replica_sets, self._runs):
             cache.on_change(self._wake_owners)
@@ -182,6 +189,17 @@ class Planner:
             if each is not None:
                 for rollout in self._rollouts.by_index(BY_WORKLOAD, _scoped(each, f"{group}/{kind}/{each['metadata']['name']}")):
                     self._wake(rollout)
+
+    def _router_cache(self, kind: Kind) -> Cache:
+        """A kind whose CRD need not be installed."""
+        cache = Cache(self._kube, kind, namespace=self._settings.namespace, slim=slim, optional=True)
+        cache.on_change(lambda _type, old, new: self._wake_naming(kind, new or old))
+        return cache
+
+    def _wake_naming(self, kind: Kind, changed: dict[str, Any] | None) -> None:
+        for key in () if changed is None else keys_of(changed, kind):
+            for rollout in self._rollouts.by_index(BY_ROUTER_OBJECT, key):
+                self._wake(rollout)
 
     def _wake_analysed(self) -> None:
         for rollout in self._rollouts.by_index(BY_TEMPLATE, "any"):

@@ -15,6 +15,7 @@ from tidegate.hashing import pod_template_hash
 from tidegate.kube.selectors import labels_match
 from tidegate.plugins import Plugins
 from tidegate.rollout import BlueGreen, Spec, selector_text, spec_of
+from tidegate_planner.router_objects import FoundObjects, Nowhere, RouterObjects, found_for
 from tidegate_planner.seen import AnalysisRun, ReplicaSet, Seen, Service, Traffic, Workload
 from tidegate_planner.step_calls import Answer
 from tidegate_planner.templates import CLUSTER, NAMESPACED
@@ -63,6 +64,7 @@ class World:
     templates: Objects
     cluster_templates: Objects
     workloads: Workloads
+    router_objects: RouterObjects = field(default_factory=Nowhere)
     instance: str = ""
     fences: dict[str, int] = field(default_factory=dict)
     least_fence: int = 0
@@ -101,7 +103,7 @@ class Observer:
         self._world.step_answers.pop(uid, None)
 
     def see(self, key: Key) -> Seen | None:
-        """None when the rollout is gone, going, or another instance's."""
+        """None when the rollout is gone, going, or another instance's. Raises `NotYet`."""
         manifest = self._world.rollouts.get(*key)
         if manifest is None or manifest["metadata"].get("deletionTimestamp") or instance_of(manifest) != self._world.instance:
             return None
@@ -148,9 +150,10 @@ class Observer:
     def _read(self, manifest: Json, uid: str, reference: Reference | None, workload: Json | None) -> _Reading:
         metadata, status = manifest["metadata"], manifest.get("status") or {}
         collisions = status.get("collisionCount")
-        references = self._references(manifest)
+        routing = found_for(manifest, self._world.router_objects)
+        references = self._references(manifest, routing)
         looked_up = (references.services, references.analysis_templates, references.cluster_analysis_templates)
-        versions = (_generation(workload), *(_version(each) for group in looked_up for each in group.values()))
+        versions = (_generation(workload), *(_version(each) for group in looked_up for each in group.values()), *routing.versions())
         held = self._readings.get(uid)
         wanted = (metadata["generation"], versions, collisions)
         if held is not None and (held.generation, held.references, held.collision_count) == wanted:
@@ -174,7 +177,7 @@ class Observer:
         refusal = unresolvable(manifest, reference, workload)
         return None if refusal is None else invalid_message(manifest["metadata"]["name"], refusal)
 
-    def _references(self, manifest: Json) -> References:
+    def _references(self, manifest: Json, routing: FoundObjects) -> References:
         namespace = manifest["metadata"]["namespace"]
         templates = self._looked_up_templates(namespace, manifest)
         return References(
@@ -182,6 +185,11 @@ class Observer:
             analysis_templates={name: held for (kind, name), held in templates.items() if kind == NAMESPACED},
             cluster_analysis_templates={name: held for (kind, name), held in templates.items() if kind == CLUSTER},
             step_plugins=self._world.step_plugins,
+            ingresses=routing.ingresses,
+            virtual_services=routing.virtual_services,
+            ambassador_mappings=routing.mappings,
+            app_mesh_virtual_services=routing.app_mesh_virtual_services,
+            app_mesh_virtual_routers=routing.app_mesh_virtual_routers,
         )
 
     def _templates(self, namespace: str, manifest: Json) -> dict[tuple[str, str], Json]:

@@ -17,6 +17,7 @@ from tidegate_planner.apply import Applier, Memory, Refused
 from tidegate_planner.decide import decide
 from tidegate_planner.observe import Key, Observer
 from tidegate_planner.plan import Plan
+from tidegate_planner.router_objects import NotYet
 from tidegate_planner.seen import Seen
 from tidegate_planner.telling import Teller
 
@@ -114,6 +115,9 @@ class Worker:
             self._teller.tell(key, seen)
             await self._act(key, entry, seen, decide(seen, self._clock()))
             entry.failures = 0
+        except NotYet as kind:
+            log.debug("waiting for the first list of a kind that is named", key=key, kind=str(kind))
+            self._wake_in(key, entry, RETRY_AFTER)
         except Refused as refusal:
             log.debug("a write was refused, waiting for the watch", key=key, reason=str(refusal))
             self._wake_in(key, entry, RETRY_AFTER)

@@ -79,6 +79,7 @@ class Cache:
         self.lists = 0
         self.first_version = 0  # of the first list: everything up to it has been seen
         self.watches = 0
+        self.trouble: KubeError | None = None  # why there is no view: it was refused, or the server is away
         self.heard_at: float | None = None  # the loop's time of the last event or bookmark, for readiness
         self._source = source
         self._slim = slim
@@ -143,6 +144,7 @@ class Cache:
             self._announce(change)
         self._resume_from = version
         self.first_version = self.first_version or int(version)
+        self.trouble = None
         self.synced.set()
 
     async def run(self) -> None:
@@ -198,6 +200,7 @@ class Cache:
         await self._sleep(ABSENT_PAUSE * (0.5 + self._jitter()))
 
     def _failed(self, error: KubeError) -> bool:
+        self.trouble = error
         self._log.warning("watch interrupted", status=error.status, error=str(error), resume_from=self._resume_from)
         return True
 

@@ -6,13 +6,24 @@ from typing import Any
 
 import pytest
 
-from tidegate.kube.kinds import ANALYSIS_TEMPLATE, REPLICA_SET
+from tidegate.kube.kinds import ANALYSIS_TEMPLATE, INGRESS, REPLICA_SET, Object
 from tidegate.testing import Scene, Suite, a_rollout, a_service, an_analysis_template, degraded, eventually, healthy_on
 
 pytestmark = pytest.mark.integration
 
 BLUE, YELLOW = "demo:blue", "demo:yellow"
 PROMETHEUS = {"provider": {"prometheus": {"address": "http://nowhere", "query": "up"}}}
+
+
+def an_ingress(name: str, *, service: str, namespace: str) -> Object:
+    path = {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": service, "port": {"number": 80}}}}
+    metadata = {"name": name, "namespace": namespace}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": metadata,
+        "spec": {"rules": [{"http": {"paths": [path]}}]},
+    }
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +37,16 @@ async def test_a_missing_service_that_is_created_mends_its_rollout(scene: Scene)
     await scene.apply(a_rollout(canary={"canaryService": "canary"}))
     await scene.until("web", degraded('canaryService: Invalid value: "canary"'))
     await scene.apply(a_service("canary", app="web"))
+    await scene.until("web", lambda rollout: rollout["status"]["phase"] != "Degraded", what="no longer Degraded")
+
+
+async def test_a_missing_ingress_that_is_created_mends_its_rollout(scene: Scene) -> None:
+    await scene.apply(a_service("stable", app="web"), a_service("canary", app="web"))
+    nginx = {"stableService": "stable", "canaryService": "canary", "trafficRouting": {"nginx": {"stableIngress": "main"}}}
+    await scene.apply(a_rollout(canary=nginx))
+    await scene.until("web", degraded('ingress.networking.k8s.io "main" not found'))
+    assert await scene.replica_sets("web") == []
+    await scene.kube.create(INGRESS, an_ingress("main", service="stable", namespace=scene.namespace))
     await scene.until("web", lambda rollout: rollout["status"]["phase"] != "Degraded", what="no longer Degraded")
 
 

@@ -4,10 +4,11 @@ The base's rights are held to the real API server's audit log by tests/integrati
 whose objects no test cluster has controllers for.
 """
 
+import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,19 +16,26 @@ from typing import Any
 import pytest
 import yaml
 
-from tidegate.kube.kinds import INGRESS, Kind
+from tidegate.kube.cache import Cache
+from tidegate.kube.kinds import APP_MESH_VIRTUAL_ROUTER, APP_MESH_VIRTUAL_SERVICE, INGRESS, MAPPING, VIRTUAL_SERVICE, Kind, Object
 from tidegate.kube.memory import MemoryKube
+from tidegate.kube.watch import WatchEvent
 from tidegate.messages import Destination, HeaderRoute, Split
 from tidegate_cli.local.identities import rbac_manifests
+from tidegate_planner.router_objects import NotYet, WatchedKinds, found_for
 from tidegate_shifter.router import Ask, Owner
-from tidegate_shifter.routers import ROUTERS, ambassador, apisix, app_mesh, gateway_api, istio, traefik
+from tidegate_shifter.routers import ROUTERS, apisix, app_mesh, gateway_api, istio, traefik
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 FOLDER = DEPLOY / "rbac" / "routers"
-ACCOUNT = {"kind": "ServiceAccount", "name": "tidegate-traffic-shifter", "namespace": "tidegate-system"}
+SERVICES = ("traffic-shifter", "planner")
+PREFIXES = {"traffic-shifter": "tidegate-traffic-shifter-", "planner": "tidegate-planner-router-"}
 VERBS = {"merge_patch": "patch", "json_patch": "patch", "apply": "patch"}
 OWNS = ("argoproj.io", "rollouts/finalizers", "update")
 """Asked for by the admission plugin OwnerReferencesPermissionEnforcement, of whoever makes an object that blocks its owner."""
+
+LOOKED_AT = {"alb", "ambassador", "app-mesh", "istio", "nginx"}
+"""Routers whose objects the planner judges a spec by (`argo-behaviour.md` 1.6)."""
 
 Right = tuple[str, str, str]
 """API group, resource, verb."""
@@ -71,7 +79,7 @@ SCENES = {
         {"virtualService": {"name": "web"}, "destinationRule": SUBSETS},
         (
             (
-                istio.VIRTUAL_SERVICE,
+                VIRTUAL_SERVICE,
                 "web",
                 {"http": [{"route": [{"destination": {"host": "web", "subset": each}, "weight": 50} for each in SIDES]}]},
             ),
@@ -85,7 +93,7 @@ SCENES = {
         {"weightedTraefikServiceName": "web"},
         ((traefik.TRAEFIK_SERVICE, "web", {"weighted": {"services": [{"name": each, "weight": 1} for each in SIDES]}}),),
     ),
-    "ambassador": Scene({"mappings": ["main"]}, ((ambassador.MAPPING, "main", {"prefix": "/", "service": "stable:80"}),)),
+    "ambassador": Scene({"mappings": ["main"]}, ((MAPPING, "main", {"prefix": "/", "service": "stable:80"}),)),
     "apisix": Scene(
         {"route": {"name": "web"}},
         ((apisix.APISIX_ROUTE, "web", {"http": [{"name": "web", "backends": [{"serviceName": each} for each in SIDES]}]}),),
@@ -93,8 +101,8 @@ SCENES = {
     "appMesh": Scene(
         {"virtualService": {"name": "web"}, "virtualNodeGroup": NODES},
         (
-            (app_mesh.VIRTUAL_SERVICE, "web", {"provider": {"virtualRouter": {"virtualRouterRef": {"name": "router"}}}}),
-            (app_mesh.VIRTUAL_ROUTER, "router", {"routes": [NODE_ROUTE]}),
+            (APP_MESH_VIRTUAL_SERVICE, "web", {"provider": {"virtualRouter": {"virtualRouterRef": {"name": "router"}}}}),
+            (APP_MESH_VIRTUAL_ROUTER, "router", {"routes": [NODE_ROUTE]}),
             *((app_mesh.VIRTUAL_NODE, each, {}) for each in SIDES),
         ),
     ),
@@ -110,10 +118,16 @@ def splits() -> Iterator[Split]:
         yield Split(canary=canary, stable=stable, header_routes=headers, managed_routes=("first",))
 
 
-async def used(router: str) -> set[Right]:
-    kube, scene = MemoryKube(), SCENES[router]
+def kube_of(scene: Scene) -> MemoryKube:
+    kube = MemoryKube()
     for kind, name, spec in scene.objects:
         kube.put(kind, {"metadata": {"namespace": "shop", "name": name, "labels": {"by": "label"}}, "spec": spec})
+    return kube
+
+
+async def used(router: str) -> set[Right]:
+    scene = SCENES[router]
+    kube = kube_of(scene)
     owner = Owner(namespace="shop", name="web", uid="5d0d0c2e-0000-4000-8000-000000000001")
     for fence, split in enumerate(splits()):
         ask = Ask(owner=owner, fence=fence, split=split, config=scene.config)
@@ -121,6 +135,39 @@ async def used(router: str) -> set[Right]:
         await ROUTERS[router](kube).observed(ask)
     requests = {(call.kind.group, call.kind.plural, VERBS.get(call.verb, call.verb)) for call in kube.calls}
     return requests | ({OWNS} if any("blockOwnerDeletion" in str(call.body) for call in kube.calls) else set())
+
+
+class Asked:
+    """Answers a cache, and keeps what it was asked for."""
+
+    def __init__(self, kube: MemoryKube) -> None:
+        self._kube, self.rights = kube, set[Right]()
+
+    async def list(self, kind: Kind, namespace: str | None = None, labels: str | None = None) -> tuple[list[Object], str]:
+        self.rights.add((kind.group, kind.plural, "list"))
+        return await self._kube.list(kind, namespace, labels)
+
+    def watch(self, kind: Kind, *scope: str | None, **options: Any) -> AsyncGenerator[WatchEvent, None]:
+        self.rights.add((kind.group, kind.plural, "watch"))
+        return self._kube.watch(kind, *scope, **options)
+
+
+async def read_by_planner(router: str) -> set[Right]:
+    """What the planner asks for while it judges a Rollout that uses this router."""
+    scene = SCENES[router]
+    asked, tasks = Asked(kube_of(scene)), set[asyncio.Task[None]]()
+    objects = WatchedKinds(lambda kind: Cache(asked, kind), lambda cache: tasks.add(asyncio.create_task(cache.run())))
+    routing = {"plugins": {router: scene.config}} if "/" in router else {router: scene.config}
+    rollout = {"metadata": {"namespace": "shop"}, "spec": {"strategy": {"canary": {"trafficRouting": routing}}}}
+    while True:
+        try:
+            found_for(rollout, objects)
+            break
+        except NotYet:
+            await asyncio.sleep(0.01)
+    for task in tasks:
+        task.cancel()
+    return asked.rights
 
 
 # --- the files ----------------------------------------------------------------------------------------------------------
@@ -131,9 +178,22 @@ def folder_of(router: str) -> str:
     return ROUTERS[router].__module__.rpartition(".")[2].replace("_", "-")
 
 
-def documents(folder: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    role, binding = yaml.safe_load_all((FOLDER / folder / "role.yaml").read_text())
-    return role, binding
+def documents(folder: str, service: str) -> list[dict[str, Any]]:
+    """Role and binding of a service; nothing where the router asks nothing of it."""
+    found = list(yaml.safe_load_all((FOLDER / folder / "role.yaml").read_text()))
+    return [each for each in found if each["metadata"]["name"] == f"{PREFIXES[service]}{folder}"]
+
+
+def rights_in(folder: str, service: str) -> list[Right]:
+    roles = [each for each in documents(folder, service) if each["kind"] == "ClusterRole"]
+    return [
+        (group, resource, verb)
+        for role in roles
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    ]
 
 
 def kustomized(folder: Path, *, overlay: str, component: str) -> list[dict[str, Any]]:
@@ -150,8 +210,8 @@ def kustomized(folder: Path, *, overlay: str, component: str) -> list[dict[str, 
     return list(yaml.safe_load_all(ran.stdout))
 
 
-def router_roles(manifests: list[dict[str, Any]], kind: str = "ClusterRole") -> set[str]:
-    prefix = "tidegate-traffic-shifter-"
+def router_roles(manifests: list[dict[str, Any]], kind: str = "ClusterRole", *, service: str = "traffic-shifter") -> set[str]:
+    prefix = PREFIXES[service]
     names = {each["metadata"]["name"] for each in manifests if each["kind"] == kind}
     return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
 
@@ -166,14 +226,7 @@ def test_every_router_that_writes_to_a_cluster_has_a_scene_and_a_role() -> None:
 
 @pytest.mark.parametrize("router", SCENES)
 async def test_a_router_is_granted_what_it_uses_and_nothing_else(router: str) -> None:
-    role, _ = documents(folder_of(router))
-    rights = [
-        (group, resource, verb)
-        for rule in role["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    ]
+    rights = rights_in(folder_of(router), "traffic-shifter")
     assert len(rights) == len(set(rights))
     needed = await used(router)
     assert needed - set(rights) == set(), "used, and refused: grant it in the router's role.yaml"
@@ -181,23 +234,41 @@ async def test_a_router_is_granted_what_it_uses_and_nothing_else(router: str) ->
 
 
 @pytest.mark.parametrize("router", SCENES)
-def test_a_routers_role_is_bound_to_the_traffic_shifter_and_nobody_else(router: str) -> None:
-    name = f"tidegate-traffic-shifter-{folder_of(router)}"
-    role, binding = documents(folder_of(router))
-    assert (role["metadata"]["name"], binding["metadata"]["name"], binding["roleRef"]["name"]) == (name, name, name)
-    assert binding["subjects"] == [ACCOUNT]
+async def test_the_planner_may_look_at_what_it_judges_a_spec_by_and_at_nothing_else(router: str) -> None:
+    rights = rights_in(folder_of(router), "planner")
+    assert len(rights) == len(set(rights))
+    assert set(rights) == await read_by_planner(router)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("router", SCENES)
+def test_a_routers_role_is_bound_to_the_service_it_is_named_for_and_nobody_else(router: str, service: str) -> None:
+    account = {"kind": "ServiceAccount", "name": f"tidegate-{service}", "namespace": "tidegate-system"}
+    found = documents(folder_of(router), service)
+    assert [each["kind"] for each in found] in ([], ["ClusterRole", "ClusterRoleBinding"])
+    for binding in found[1:]:
+        assert binding["roleRef"]["name"] == found[0]["metadata"]["name"]
+        assert binding["subjects"] == [account]
+
+
+@pytest.mark.parametrize("folder", sorted(each.parent.name for each in FOLDER.glob("*/role.yaml")))
+def test_a_routers_file_holds_the_roles_of_these_two_services_and_no_others(folder: str) -> None:
+    named = {each["metadata"]["name"] for each in yaml.safe_load_all((FOLDER / folder / "role.yaml").read_text())}
+    assert named <= {f"{PREFIXES[service]}{folder}" for service in SERVICES}
 
 
 def test_an_overlay_takes_one_router_or_all_of_them_on_top_of_the_base(tmp_path: Path) -> None:
     one = kustomized(tmp_path, overlay="ha", component="../../rbac/routers/istio")
     assert router_roles(one) == {"gateway-api", "istio"}
+    assert router_roles(one, service="planner") == {"istio"}
     every = kustomized(tmp_path, overlay="ha", component="../../rbac/routers")
     assert router_roles(every) == {folder_of(router) for router in SCENES}
 
 
 def test_a_routers_rights_end_at_the_namespace_that_is_served(tmp_path: Path) -> None:
     manifests = kustomized(tmp_path, overlay="namespaced", component="../../rbac/routers")
-    assert router_roles(manifests) == set()
+    assert router_roles(manifests) == router_roles(manifests, service="planner") == set()
+    assert router_roles(manifests, "Role", service="planner") == LOOKED_AT
     assert router_roles(manifests, "Role") == {folder_of(router) for router in SCENES}
     bindings = [each for each in manifests if each["kind"] == "RoleBinding"]
     assert {each["roleRef"]["name"] for each in bindings} >= {f"tidegate-traffic-shifter-{folder_of(router)}" for router in SCENES}

@@ -10,6 +10,7 @@ from tidegate.errors import KubeError, Retry
 from tidegate_planner.apply import Applier, Memory, Refused
 from tidegate_planner.observe import Key, Observer
 from tidegate_planner.plan import Plan
+from tidegate_planner.router_objects import NotYet
 from tidegate_planner.seen import Seen
 from tidegate_planner.simulation.views import NOW, a_set, a_status, a_view
 from tidegate_planner.telling import Teller
@@ -182,6 +183,26 @@ async def test_a_defect_in_what_is_observed_is_caught_too(world: World) -> None:
     await world.settle()
     assert world.passes == ["good"]
     assert world.wakes_in("web") is not None
+
+
+async def test_a_kind_that_is_being_listed_is_waited_for_without_counting_as_a_failure(world: World) -> None:
+    waiting = iter([NotYet("ingresses")])
+    see = world.see
+
+    def not_at_first(of: Key) -> Seen | None:
+        for fact in waiting:
+            raise fact
+        return see(of)
+
+    world.see = not_at_first  # type: ignore[method-assign]
+    world.start()
+    world.worker.wake(key())
+    await world.settle()
+    assert world.passes == []
+    assert (world.wakes_in() or 0) > 0
+    world.worker.wake(key())
+    await world.settle()
+    assert world.told == ["web"]
 
 
 async def test_failures_in_a_row_wait_longer_and_never_too_long(world: World) -> None:

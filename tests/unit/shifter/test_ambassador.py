@@ -2,10 +2,11 @@
 
 import pytest
 
+from tidegate.kube.kinds import MAPPING
 from tidegate.kube.memory import MemoryKube
 from tidegate.messages import Destination, Split
 from tidegate_shifter.router import Ask, Owner, Refused
-from tidegate_shifter.routers.ambassador import MAPPING, Ambassador
+from tidegate_shifter.routers.ambassador import Ambassador
 
 
 def ask(canary=20, *, mappings=("main",), told=None, fence=1, uid="u"):

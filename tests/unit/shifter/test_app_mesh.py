@@ -3,10 +3,11 @@
 import pytest
 
 from tidegate.keys import POD_TEMPLATE_HASH
+from tidegate.kube.kinds import APP_MESH_VIRTUAL_ROUTER, APP_MESH_VIRTUAL_SERVICE
 from tidegate.kube.memory import MemoryKube
 from tidegate.messages import Destination, Split
 from tidegate_shifter.router import Ask, Owner, Refused
-from tidegate_shifter.routers.app_mesh import VIRTUAL_NODE, VIRTUAL_ROUTER, VIRTUAL_SERVICE, AppMesh
+from tidegate_shifter.routers.app_mesh import VIRTUAL_NODE, AppMesh
 
 NODES = {"canaryVirtualNodeRef": {"name": "canary"}, "stableVirtualNodeRef": {"name": "stable"}}
 
@@ -29,8 +30,10 @@ def route(name, *nodes, protocol="httpRoute"):
 async def cluster(*routes):
     kube = MemoryKube()
     ref = {"virtualRouter": {"virtualRouterRef": {"name": "router"}}}
-    await kube.create(VIRTUAL_SERVICE, {"metadata": {"name": "shop", "namespace": "shop"}, "spec": {"provider": ref}})
-    await kube.create(VIRTUAL_ROUTER, {"metadata": {"name": "router", "namespace": "shop"}, "spec": {"routes": list(routes)}})
+    await kube.create(APP_MESH_VIRTUAL_SERVICE, {"metadata": {"name": "shop", "namespace": "shop"}, "spec": {"provider": ref}})
+    await kube.create(
+        APP_MESH_VIRTUAL_ROUTER, {"metadata": {"name": "router", "namespace": "shop"}, "spec": {"routes": list(routes)}}
+    )
     for name in ("canary", "stable"):
         selector = {"podSelector": {"matchLabels": {"app": "app"}}}
         await kube.create(VIRTUAL_NODE, {"metadata": {"name": name, "namespace": "shop"}, "spec": selector})
@@ -39,7 +42,7 @@ async def cluster(*routes):
 
 async def weights(kube):
     found = {}
-    for each in (await kube.get(VIRTUAL_ROUTER, "shop", "router"))["spec"]["routes"]:
+    for each in (await kube.get(APP_MESH_VIRTUAL_ROUTER, "shop", "router"))["spec"]["routes"]:
         (protocol,) = set(each) - {"name"}
         found[each["name"]] = [one["weight"] for one in each[protocol]["action"]["weightedTargets"]]
     return found
@@ -92,8 +95,8 @@ async def test_two_nodes_never_choose_the_same_pods(hashes, chosen):
 @pytest.mark.parametrize(
     ("kind", "name", "reason"),
     [
-        (VIRTUAL_SERVICE, "shop", "VirtualServiceNotFound"),
-        (VIRTUAL_ROUTER, "router", "VirtualRouterNotFound"),
+        (APP_MESH_VIRTUAL_SERVICE, "shop", "VirtualServiceNotFound"),
+        (APP_MESH_VIRTUAL_ROUTER, "router", "VirtualRouterNotFound"),
         (VIRTUAL_NODE, "canary", "VirtualNodeNotFound"),
     ],
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Final
 
-from tidegate.kube.kinds import Kind, Object
+from tidegate.kube.kinds import MAPPING, Object
 from tidegate.messages import Record, RouterReport, Split
 from tidegate_shifter.changes import Change, carry_out, named, report
 from tidegate_shifter.owned import controller_reference, is_controlled_by
@@ -18,7 +18,6 @@ from tidegate_shifter.router import Ask, Feature, Owner, Refused
 from tidegate_shifter.writing import Api, Target, Written, read
 
 NAME: Final = "ambassador"
-MAPPING: Final = Kind("getambassador.io", "v2", "mappings", "Mapping")
 LONGEST_PREFIX: Final = 246
 
 

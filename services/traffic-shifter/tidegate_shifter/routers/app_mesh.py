@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, ClassVar, Final
 
 from tidegate.keys import MANAGED_BY, POD_TEMPLATE_HASH
-from tidegate.kube.kinds import Kind, Object
+from tidegate.kube.kinds import APP_MESH_VIRTUAL_ROUTER, APP_MESH_VIRTUAL_SERVICE, Kind, Object
 from tidegate.messages import Record, RouterReport
 from tidegate_shifter.changes import Change, carry_out, look, named
 from tidegate_shifter.fence import annotation_of, with_annotation
@@ -17,10 +17,7 @@ from tidegate_shifter.router import Ask, Feature, Refused
 from tidegate_shifter.writing import Api, Target, read
 
 NAME: Final = "appMesh"
-GROUP: Final = "appmesh.k8s.aws"
-VIRTUAL_SERVICE: Final = Kind(GROUP, "v1beta2", "virtualservices", "VirtualService")
-VIRTUAL_ROUTER: Final = Kind(GROUP, "v1beta2", "virtualrouters", "VirtualRouter")
-VIRTUAL_NODE: Final = Kind(GROUP, "v1beta2", "virtualnodes", "VirtualNode")
+VIRTUAL_NODE: Final = Kind("appmesh.k8s.aws", "v1beta2", "virtualnodes", "VirtualNode")
 PROTOCOLS: Final = ("httpRoute", "tcpRoute", "http2Route", "grpcRoute")
 
 Json = Mapping[str, Any]
@@ -144,12 +141,12 @@ class AppMesh:
 
     async def _router(self, ask: Ask) -> Change:
         """The router is named by the VirtualService."""
-        service = Target(VIRTUAL_SERVICE, ask.owner.namespace, _service_name(ask))
+        service = Target(APP_MESH_VIRTUAL_SERVICE, ask.owner.namespace, _service_name(ask))
         found = await read(self._kube, service)
         if found is None:
             raise _refused("VirtualServiceNotFound", f"VirtualService `{service.name}` not found", service, ask)
         ref = (((found["spec"].get("provider") or {}).get("virtualRouter") or {}).get("virtualRouterRef")) or {}
         name = named(ref.get("name"), f"{service}: spec.provider.virtualRouter.virtualRouterRef.name")
-        target = Target(VIRTUAL_ROUTER, ref.get("namespace") or service.namespace, name)
+        target = Target(APP_MESH_VIRTUAL_ROUTER, ref.get("namespace") or service.namespace, name)
         wanted = partial(patched, target=target, ask=ask)
         return Change(target=target, wanted=wanted, share=partial(canary_share, target=target, ask=ask))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar, Final
 
-from tidegate.kube.kinds import Kind
+from tidegate.kube.kinds import VIRTUAL_SERVICE, Kind
 from tidegate.messages import RouterReport
 from tidegate_shifter import istio_routes, istio_subsets
 from tidegate_shifter.changes import Change, carry_out, look, named
@@ -17,7 +17,6 @@ from tidegate_shifter.router import Ask, Feature, Refused
 from tidegate_shifter.writing import Api, Target
 
 NAME: Final = "istio"
-VIRTUAL_SERVICE: Final = Kind("networking.istio.io", "v1alpha3", "virtualservices", "VirtualService")
 DESTINATION_RULE: Final = Kind("networking.istio.io", "v1alpha3", "destinationrules", "DestinationRule")
 
 
