@@ -50,3 +50,12 @@ HANDED_OVER = "tidegate.dev/handed-over"
 """On a Deployment whose pods a Rollout takes over (`workloadRef.scaleDown`): how many it had. Should the Rollout lose pods on the
 way, the Deployment gets back as many as are missing, and never more than this.
 """
+
+FAIL_FAST = "tidegate.dev/fail-fast"
+"""On a Rollout, by its owner: abort an update as soon as a pod of the new version cannot start, or crashed so many times."""
+
+SURGE_IN_STEPS = "tidegate.dev/surge-in-steps"
+"""On a Rollout, by its owner: with traffic routing too, no more than `maxSurge` pods of the new version come up at a time."""
+
+WISHES = (FAIL_FAST, SURGE_IN_STEPS)
+"""What an owner may ask for by annotation."""

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from tidegate.keys import FAIL_FAST
 from tidegate.testing import Scene, a_rollout, degraded, eventually, healthy_on, paused_at
 
 pytestmark = pytest.mark.e2e
@@ -81,6 +82,14 @@ async def test_a_version_that_never_gets_ready_meets_its_deadline_and_the_next_o
 
     await scene.request_image("web", YELLOW)
     await scene.until("web", healthy_on(YELLOW))
+
+
+async def test_a_version_that_crashes_is_given_up_long_before_its_deadline_where_that_was_asked_for(scene: Scene) -> None:
+    await scene.apply(a_rollout(steps=({"setWeight": 34},), annotations={FAIL_FAST: "1"}))
+    await scene.until("web", healthy_on(BLUE))
+    await scene.request_image("web", "demo:crash")
+    await scene.until("web", degraded('container "app" waits with CrashLoopBackOff after'))
+    await eventually(lambda: sizes(scene), lambda seen: seen == {BLUE: 3}, what="all pods to be blue again")
 
 
 async def test_a_second_revision_takes_the_place_of_the_first_and_blue_keeps_serving(scene: Scene) -> None:

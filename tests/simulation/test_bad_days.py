@@ -115,3 +115,37 @@ def test_a_good_version_gets_out_after_a_bad_one_was_given_up(strategy: dict[str
     assert after(run, 55).cluster.rollout.status["phase"] == "Degraded"
     phase, stable, sizes = ended(after(run, 160))
     assert (phase, stable, sizes.get("app:v3"), sizes.get("app:v2")) == ("Healthy", "app:v3", 4, None)
+
+
+# --- N3: what cannot start is given up at once -----------------------------------------------------------------------------
+
+ASKED = {"tidegate.dev/fail-fast": "3"}
+NO_IMAGE = PodBehaviour(ready_after=None, waits_with="ImagePullBackOff")
+CRASHING = PodBehaviour(ready_after=1.0, crash_every=1.0, waits_with="CrashLoopBackOff")
+
+
+@pytest.mark.parametrize("strategy", ALL_STRATEGIES)
+@pytest.mark.parametrize(("pods", "words"), [(NO_IMAGE, "ImagePullBackOff"), (CRASHING, "CrashLoopBackOff after 3 restarts")])
+def test_pods_that_cannot_start_end_the_update_where_that_was_asked_for(
+    strategy: dict[str, Any], pods: PodBehaviour, words: str
+) -> None:
+    """AR#1376, AR#1593: ten minutes of waiting for an image that does not exist, and the bad pods stay after them."""
+    manifest = rollout(strategy, minReadySeconds=5)
+    manifest["metadata"]["annotations"] = ASKED
+    run = after(story(manifest, pods={"v2": pods}), 100)
+    assert ended(run) == ("Degraded", "app:v1", {"app:v1": 4})
+    assert run.cluster.rollout.status["message"].endswith(f'container "app" waits with {words}')
+
+
+def test_nobody_who_did_not_ask_is_judged_by_what_pods_wait_for() -> None:
+    run = after(story(rollout({"steps": STEPS}), pods={"v2": NO_IMAGE}), 300)
+    assert run.cluster.rollout.status["phase"] == "Progressing"
+
+
+def test_a_retry_after_the_image_was_pushed_goes_through() -> None:
+    pushed = [Edit(at=UPDATED_AT + 60, kind="mend-pods", value="v2"), Edit(at=UPDATED_AT + 61, kind="retry")]
+    manifest = rollout({"steps": STEPS, **ROUTED, "abortScaleDownDelaySeconds": 5})
+    manifest["metadata"]["annotations"] = ASKED
+    run = story(manifest, *pushed, pods={"v2": NO_IMAGE})
+    assert after(run, 50).cluster.rollout.status["phase"] == "Degraded"
+    assert ended(after(run, 150))[:2] == ("Healthy", "app:v2")

@@ -19,6 +19,7 @@ from tidegate.messages import AnalysisRequested, Message
 from tidegate_planner import plan as plans
 from tidegate_planner.observe import World
 from tidegate_planner.plan import Action, Plan
+from tidegate_planner.pods import Lists, waiting_containers
 from tidegate_planner.seen import Seen
 
 Json = Mapping[str, Any]
@@ -28,10 +29,11 @@ log = structlog.get_logger(__name__)
 LAZY_FIELDS = frozenset({"replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "HPAReplicas", "message"})
 LAZY_CONDITIONS = frozenset({"Available"})
 CREATE_AGAIN_AFTER = 10.0  # seconds between attempts at a ReplicaSet that the API server refuses (a quota, a policy)
+LOOK_AGAIN_AFTER = 5.0  # seconds between looks at pods that do not come up
 RESEND_AFTER = 5.0  # seconds after which an unanswered request to another service is sent again
 
 
-class Writes(Protocol):
+class Writes(Lists, Protocol):
     """The part of `tidegate.kube.client.Kube` that is used here."""
 
     async def create(self, kind: Kind, obj: dict[str, Any]) -> dict[str, Any]: ...
@@ -90,6 +92,7 @@ class Memory:
     resend_at: float | None = None
     refused: dict[str, float] = field(default_factory=dict)
     lazy_since: float | None = None
+    looked_at: float = 0.0
     version: str = ""
 
 
@@ -110,6 +113,8 @@ class Applier:
         """True if the status is left unwritten for now, because only counts differ that are about to change again."""
         memory.resend_at = None
         memory.version = str(seen.resource_version)
+        if not any(isinstance(each, plans.LookAtPods) for each in plan.actions):
+            self.world.waiting.pop(seen.uid, None)  # what was found is about pods that nobody waits for any more
         try:
             postponed = await self._write_status(seen, plan, memory, lazy_for=lazy_for)
             lanes = (self._drive(seen, lane, memory) for lane in _lanes(plan.actions))
@@ -154,8 +159,23 @@ class Applier:
                 await self._ask_for_run(seen, action.name, memory, manifest=None)
             case plans.ScaleWorkload():
                 await self._scale_workload(seen, action)
+            case plans.LookAtPods():
+                await self._look_at_pods(seen, action.hash, memory)
             case _:
                 await self._change_replica_set(seen, action, memory)
+
+    async def _look_at_pods(self, seen: Seen, template_hash: str, memory: Memory) -> None:
+        """Pods are in no cache, for nearly nobody asks; news of them lead to another pass at once."""
+        now, due = self.clock(), memory.looked_at + LOOK_AGAIN_AFTER
+        if now >= due:
+            try:
+                found = await waiting_containers(self.kube, seen, template_hash)
+            except Forbidden as error:  # an older role: nothing else of the rollout may wait for this
+                log.warning("pods not looked at", namespace=seen.namespace, rollout=seen.name, error=str(error))
+                found = ()
+            memory.looked_at, self.world.waiting[seen.uid] = now, found
+            due = now if found != seen.waiting else now + LOOK_AGAIN_AFTER
+        memory.resend_at = min(due, memory.resend_at or due)
 
     async def _change_replica_set(self, seen: Seen, action: plans.ReplicaSetAction, memory: Memory) -> None:
         match action:

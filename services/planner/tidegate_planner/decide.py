@@ -9,7 +9,7 @@ from dataclasses import replace
 from tidegate.durations import rfc3339
 from tidegate.messages import TrafficRequested
 from tidegate.rollout import BlueGreen, Canary, Spec
-from tidegate_planner import analysis, children, delays, handover, routing, step_plugins
+from tidegate_planner import analysis, children, delays, failfast, handover, routing, step_plugins
 from tidegate_planner.analysis import owner_reference
 from tidegate_planner.plan import Action, AdoptReplicaSet, AskStepPlugin, Plan, ReleaseReplicaSet, SetDefaultReplicas, ShiftTraffic
 from tidegate_planner.progress import Progress, aborted, obeyed, progress_of, restarted
@@ -61,7 +61,7 @@ def _noticed(before: Progress, current_hash: str, strategy: Canary | BlueGreen) 
 
 
 def _decided(at: Situation) -> Plan:
-    at = replace(at, progress=strategy_of(at).advanced(at))
+    at = replace(at, progress=_unless_hopeless(at, strategy_of(at).advanced(at)))
     at = replace(at, roles=roles_of(at.seen, at.roles.new, at.progress.stable_hash))
     verdict = new_status(at)
     if verdict.deadline_abort:
@@ -70,6 +70,12 @@ def _decided(at: Situation) -> Plan:
         verdict = new_status(at)
     actions = (*_actions(at), *handover.workload_actions(at, verdict.status))
     return Plan(status=verdict.status, actions=actions, wake_at=_wake_at(at, verdict.status))
+
+
+def _unless_hopeless(at: Situation, progress: Progress) -> Progress:
+    """As far as it got, or aborted for what its pods wait for (N3)."""
+    reason = failfast.reason(replace(at, progress=progress))
+    return aborted(progress, reason=reason, now=rfc3339(at.now), steps=at.steps) if reason else progress
 
 
 def _actions(at: Situation) -> list[Action]:
@@ -85,7 +91,8 @@ def _actions(at: Situation) -> list[Action]:
     actions += children.replica_set_actions(at)
     actions += analysis.idle_runs(at)
     actions += analysis.wanted_runs(at)
-    return actions
+    look = failfast.question(at)
+    return actions if look is None else [*actions, look]
 
 
 def _confirmed(at: Situation, request: TrafficRequested) -> bool:

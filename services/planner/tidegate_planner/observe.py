@@ -16,7 +16,7 @@ from tidegate.kube.selectors import labels_match
 from tidegate.plugins import Plugins
 from tidegate.rollout import BlueGreen, Spec, selector_text, spec_of
 from tidegate_planner.router_objects import FoundObjects, Nowhere, RouterObjects, found_for
-from tidegate_planner.seen import AnalysisRun, ReplicaSet, Seen, Service, Traffic, Workload
+from tidegate_planner.seen import AnalysisRun, ReplicaSet, Seen, Service, Traffic, WaitingContainer, Workload
 from tidegate_planner.step_calls import Answer
 from tidegate_planner.templates import CLUSTER, NAMESPACED
 from tidegate_planner.unsupported import unsupported_in
@@ -69,6 +69,7 @@ class World:
     fences: dict[str, int] = field(default_factory=dict)
     least_fence: int = 0
     traffic: dict[str, Traffic] = field(default_factory=dict)
+    waiting: dict[str, tuple[WaitingContainer, ...]] = field(default_factory=dict)
     taken_names: dict[str, frozenset[str]] = field(default_factory=dict)
     create_errors: dict[str, dict[str, str]] = field(default_factory=dict)
     step_plugins: Plugins | None = None
@@ -77,7 +78,7 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What one generation of a manifest means. `references` are the versions of the objects that validation looked at."""
+    """What one generation of a manifest means. `references` are the versions of all else that validation looked at."""
 
     generation: int
     references: tuple[Any, ...]
@@ -97,6 +98,7 @@ class Observer:
     def forget(self, uid: str) -> None:
         self._readings.pop(uid, None)
         self._world.traffic.pop(uid, None)
+        self._world.waiting.pop(uid, None)
         self._world.fences.pop(uid, None)
         self._world.taken_names.pop(uid, None)
         self._world.create_errors.pop(uid, None)
@@ -138,6 +140,7 @@ class Observer:
             traffic=self._world.traffic.get(uid),
             analysis_runs=tuple(analysis_run_of(each) for each in self._world.analysis_runs.by_index(BY_OWNER, uid)),
             templates=self._templates(namespace, manifest) if analyses_of(manifest) else {},
+            waiting=self._world.waiting.get(uid, ()),
             taken_names=self._world.taken_names.get(uid, frozenset()),
             create_errors=self._world.create_errors.get(uid, {}),
             step_answers=dict(self._world.step_answers.get(uid, {})),
@@ -153,7 +156,9 @@ class Observer:
         routing = found_for(manifest, self._world.router_objects)
         references = self._references(manifest, routing)
         looked_up = (references.services, references.analysis_templates, references.cluster_analysis_templates)
-        versions = (_generation(workload), *(_version(each) for group in looked_up for each in group.values()), *routing.versions())
+        wishes = (str((metadata.get("annotations") or {}).get(key)) for key in keys.WISHES)  # no part of the generation
+        looked_at = (_version(each) for group in looked_up for each in group.values())
+        versions = (_generation(workload), *looked_at, *routing.versions(), *wishes)
         held = self._readings.get(uid)
         wanted = (metadata["generation"], versions, collisions)
         if held is not None and (held.generation, held.references, held.collision_count) == wanted:

@@ -99,6 +99,13 @@ class TerminateAnalysis:
     name: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookAtPods:
+    """Find out what the pods of this template hash wait for, and decide again with that. The only action that is a question."""
+
+    hash: str
+
+
 ReplicaSetAction = CreateReplicaSet | ScaleReplicaSet | DeleteReplicaSet | AdoptReplicaSet | ReleaseReplicaSet
 Action = (
     SetDefaultReplicas
@@ -109,6 +116,7 @@ Action = (
     | AskStepPlugin
     | StartAnalysis
     | TerminateAnalysis
+    | LookAtPods
 )
 
 

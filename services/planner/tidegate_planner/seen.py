@@ -94,6 +94,17 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingContainer:
+    """A container that is kept from running, as the kubelet says. Known only where the owner asked for `fail-fast`."""
+
+    pod: str
+    container: str
+    reason: str
+    message: str = ""
+    restarts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """Everything one decision is made from.
 
@@ -123,6 +134,7 @@ class Seen:
     traffic: Traffic | None = None
     analysis_runs: tuple[AnalysisRun, ...] = ()
     templates: Mapping[tuple[str, str], Json] = field(default_factory=dict)
+    waiting: tuple[WaitingContainer, ...] = ()
     taken_names: frozenset[str] = frozenset()
     create_errors: Mapping[str, str] = field(default_factory=dict)
     least_fence: int = 0

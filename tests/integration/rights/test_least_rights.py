@@ -26,7 +26,7 @@ from tidegate.bus.server import LocalNats
 from tidegate.bus.topology import ensure_consumer, ensure_stream
 from tidegate.config import Settings
 from tidegate.hashing import pod_template_hash
-from tidegate.keys import REVISION
+from tidegate.keys import FAIL_FAST, REVISION
 from tidegate.kube.client import Kube
 from tidegate.kube.credentials import load
 from tidegate.kube.errors import NotFound
@@ -52,6 +52,7 @@ from tidegate.testing import (
     a_referring_rollout,
     a_rollout,
     a_service,
+    degraded,
     eventually,
     healthy_on,
     paused_at,
@@ -222,6 +223,7 @@ async def play(control_plane: ControlPlane, nats: LocalNats, users: BusUsers, en
             referring(scene),
             expired(scene),
             unreadable(scene, anyone),
+            hopeless(scene),
         )
         for topics, feed in heard:
             await eventually(_seen(topics), lambda seen: "completed" in seen, what="a topic that was subscribed to")
@@ -361,6 +363,14 @@ def healthy_in_revision(number: int) -> Any:
 
     holds.__name__ = f"Healthy in revision {number}"
     return holds
+
+
+async def hopeless(scene: Scene) -> None:
+    """Its owner does not want to wait for pods that crash: they are looked at."""
+    await scene.apply(a_rollout("hasty", replicas=1, annotations={FAIL_FAST: "1"}, steps=({"setWeight": 100},)))
+    await scene.until("hasty", healthy_on(BLUE))
+    await scene.set_image("hasty", "demo:crash")
+    await scene.until("hasty", degraded("CrashLoopBackOff"))
 
 
 async def expired(scene: Scene) -> None:

@@ -12,7 +12,7 @@ from tidegate import keys
 from tidegate.durations import rfc3339
 from tidegate.hashing import pod_template_hash
 from tidegate.rollout import Spec, spec_of
-from tidegate_planner.seen import AnalysisRun, ReplicaSet, Service
+from tidegate_planner.seen import AnalysisRun, ReplicaSet, Service, WaitingContainer
 from tidegate_planner.simulation.scenario import PodBehaviour, services_named_in, templates_named_in, version_of
 from tidegate_planner.simulation.scheduler import Scheduler
 
@@ -51,6 +51,7 @@ class Pod:
 
     ready_at: float | None
     scheduled: bool = True
+    crashes: int = 0
 
 
 @dataclass(slots=True)
@@ -223,6 +224,23 @@ class Cluster:
                     pod.ready_at = None
                 self._count(owned)
 
+    def mend_pods(self, version: str) -> None:
+        """New pods of this version come up; those that wait go on waiting."""
+        self._behaviours = {**self._behaviours, version: PodBehaviour()}
+        for owned in self.sets.values():
+            if version_of(owned.seen.template) == version:
+                owned.behaviour = self._behaviours[version]
+
+    def waiting(self, template_hash: str) -> tuple[WaitingContainer, ...]:
+        """What the kubelets say of the pods of one version."""
+        return tuple(
+            WaitingContainer(pod=f"{name}-{number}", container="app", reason=owned.behaviour.waits_with, restarts=pod.crashes)
+            for name, owned in self.sets.items()
+            for number, pod in enumerate(owned.pods)
+            if owned.seen.hash == template_hash and owned.behaviour.waits_with
+            if pod.scheduled and (pod.ready_at is None or pod.ready_at > self.clock.now)
+        )
+
     def _start(self, name: str, owned: Owned, pod: Pod, number: int) -> None:
         pod.scheduled, behaviour = True, owned.behaviour
         if behaviour.ready_after is None:
@@ -235,7 +253,7 @@ class Cluster:
 
     def _crash(self, name: str, owned: Owned, pod: Pod) -> None:
         if self.sets.get(name) is owned and any(pod is each for each in owned.pods):
-            pod.ready_at = None
+            pod.ready_at, pod.crashes = None, pod.crashes + 1
             self._count(owned)
             self._start(name, owned, pod, 0)
 

@@ -35,6 +35,7 @@ class People:
             "delete-set": self._delete_set,
             "kill-pods": self._kill_pods,
             "break-pods": self.cluster.break_pods,
+            "mend-pods": self.cluster.mend_pods,
             "wipe-bus": lambda _: self._wipe_bus(),
             "break-spec": lambda _: self._edit_spec(problem="The Rollout is invalid: spec.strategy: broken by a person"),
             "mend-spec": lambda _: self._edit_spec(),

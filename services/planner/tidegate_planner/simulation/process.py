@@ -5,7 +5,7 @@ actions in order, each with its precondition; the first refusal ends the pass.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from tidegate_planner.decide import decide
@@ -16,6 +16,7 @@ from tidegate_planner.plan import (
     AskStepPlugin,
     CreateReplicaSet,
     DeleteReplicaSet,
+    LookAtPods,
     Plan,
     ReleaseReplicaSet,
     ScaleReplicaSet,
@@ -25,13 +26,13 @@ from tidegate_planner.plan import (
     StartAnalysis,
     TerminateAnalysis,
 )
-from tidegate_planner.seen import Seen, Traffic
+from tidegate_planner.seen import Seen, Traffic, WaitingContainer
 from tidegate_planner.simulation.model import ROLLOUTS, RUNS, SERVICES, SETS, Cluster, RefusedError, Rollout
 from tidegate_planner.simulation.scheduler import Scheduler
 from tidegate_planner.step_calls import Answer
 
 Decision = Callable[[Seen, float], Plan]
-PASS_DELAY, WRITE_SECONDS, RESTART_SECONDS = 0.002, 0.004, 2.0
+PASS_DELAY, WRITE_SECONDS, RESTART_SECONDS, LOOK_SECONDS = 0.002, 0.004, 2.0, 5.0
 
 
 class Surroundings(Protocol):
@@ -63,6 +64,7 @@ class PlannerProcess:
         self._decide = decide
         self.traffic: Traffic | None = None
         self.step_answers: dict[str, Answer] = {}
+        self.waiting: tuple[WaitingContainer, ...] = ()
         self._clock, self._cluster, self._around = clock, cluster, around
         self._caches: dict[str, Cache] = {}
         self._due = self._writing = False
@@ -101,7 +103,7 @@ class PlannerProcess:
 
     def see(self) -> Seen:
         rollout: Rollout = self._caches[ROLLOUTS].objects["app"]
-        return seen_of(
+        seen = seen_of(
             rollout,
             sets=self._caches[SETS].objects,
             services=self._caches[SERVICES].objects,
@@ -110,6 +112,7 @@ class PlannerProcess:
             step_answers=self.step_answers,
             taken_names=self._cluster.taken_names,
         )
+        return replace(seen, waiting=self.waiting)
 
     def _pass(self, life: int) -> None:
         if life != self._life or self._writing:
@@ -118,6 +121,8 @@ class PlannerProcess:
         seen = self.see()
         plan = self._decide(seen, self._clock.now)
         self._around.decided(seen, plan)
+        if not any(isinstance(action, LookAtPods) for action in plan.actions):
+            self.waiting = ()
         if plan.wake_at is not None:
             self._set_timer(plan.wake_at)
         self._writing = True
@@ -186,8 +191,18 @@ class PlannerProcess:
         self._send(action)
         return ""
 
-    def _send(self, action: ShiftTraffic | AskStepPlugin | StartAnalysis | TerminateAnalysis) -> None:
+    def _look(self, action: LookAtPods) -> None:
+        """Every few seconds, and again at once when there is news; what was found is forgotten with the question."""
+        found = self._cluster.waiting(action.hash)
+        if found != self.waiting:
+            self.waiting = found
+            self.wake()
+        self._set_timer(self._clock.now + LOOK_SECONDS)
+
+    def _send(self, action: ShiftTraffic | AskStepPlugin | StartAnalysis | TerminateAnalysis | LookAtPods) -> None:
         match action:
+            case LookAtPods():
+                self._look(action)
             case ShiftTraffic():
                 self._around.shift(action)
             case AskStepPlugin():

@@ -11,7 +11,7 @@ Json = Mapping[str, Any]
 
 EditKind = Literal[
     "image", "template", "steps", "replicas", "pause", "unpause", "abort", "retry", "promote", "promote-full",
-    "delete-set", "kill-pods", "break-pods", "wipe-bus", "break-spec", "mend-spec", "take-name",
+    "delete-set", "kill-pods", "break-pods", "mend-pods", "wipe-bus", "break-spec", "mend-spec", "take-name",
 ]  # fmt: skip
 Shifter = Literal["prompt", "slow", "failing", "dead"]
 
@@ -20,12 +20,14 @@ Shifter = Literal["prompt", "slow", "failing", "dead"]
 class PodBehaviour:
     """How the pods of one version come up. `ready_after` None: never. `spread`: each further one that much later.
 
-    `crash_every`: seconds a pod stays ready before it crashes; it comes back after `ready_after` again, for ever.
+    `crash_every`: seconds a pod stays ready before it crashes; it comes back after `ready_after` again, for ever. `waits_with`: why
+    the containers of one that is not ready do not run.
     """
 
     ready_after: float | None = 1.0
     spread: float = 0.0
     crash_every: float | None = None
+    waits_with: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ The status shows the first problem, as the peer does; `tidegate lint` shows all 
     shapes, fields   JSON types of everything the rules read; wrong ones are dropped and reported first
     rollout          the spec as a whole            strategies, steps   what is asked of the update
     pods, containers Kubernetes' own rules          references          other objects that are named
+    wishes           annotations of our own
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from tidegate_planner.validation.problem import Problem, invalid_message, messag
 from tidegate_planner.validation.references import References, reference_problems
 from tidegate_planner.validation.rollout import spec_problems
 from tidegate_planner.validation.shapes import cleaned
+from tidegate_planner.validation.wishes import wish_problems
 
 __all__ = ["Problem", "References", "invalid_message", "message", "problems"]
 
@@ -28,4 +30,5 @@ def problems(rollout: Mapping[str, Any], references: References = _NOTHING_KNOWN
         return found or [required("spec")]
     found += spec_problems(known["spec"], workload_resolved=references.workload_resolved)
     found += reference_problems(known, references)
+    found += wish_problems(known)
     return found
