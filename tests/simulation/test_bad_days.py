@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tidegate_planner.replicas import budget
 from tidegate_planner.simulation.run import Run
 from tidegate_planner.simulation.scenario import Edit, PodBehaviour, Scenario, pod_template
 from tidegate_planner.simulation.scheduler import START
@@ -149,3 +150,42 @@ def test_a_retry_after_the_image_was_pushed_goes_through() -> None:
     run = story(manifest, *pushed, pods={"v2": NO_IMAGE})
     assert after(run, 50).cluster.rollout.status["phase"] == "Degraded"
     assert ended(after(run, 150))[:2] == ("Healthy", "app:v2")
+
+
+# --- N17: no more pods at a time than maxSurge ------------------------------------------------------------------------------
+
+
+def most_at_once(run: Run, seconds: float) -> tuple[int, int]:
+    """How many pods of v2 were wanted and not there yet, and how many pods were wanted in all, at most."""
+    coming = total = 0
+    for tenth in range(round(seconds * 10)):
+        sets = [each.seen for each in after(run, tenth / 10).cluster.sets.values()]
+        total = max(total, sum(each.replicas for each in sets))
+        coming = max(
+            coming, *(each.replicas - each.available for each in sets if each.hash != run.cluster.rollout.status["stableRS"]), 0
+        )
+    return coming, total
+
+
+HALF = {"steps": [{"setWeight": 50}, {"pause": {"duration": 5}}], **ROUTED, "maxUnavailable": 0}
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 3, 7, 10, 20])
+@pytest.mark.parametrize("surge", ["10%", 0, 1, 2])
+@pytest.mark.parametrize("more", [{}, {"dynamicStableScale": True}])
+def test_no_more_pods_come_up_at_a_time_than_max_surge_where_that_was_asked_for(
+    replicas: int, surge: int | str, more: dict[str, Any]
+) -> None:
+    """AR#3284 (half of the pods at once, and the database had no connections left), AR#430, AR#2239."""
+    limit = max(1, budget(replicas, surge, 0).surge)
+    manifest = rollout({**HALF, "maxSurge": surge, **more}, replicas=replicas)
+    manifest["metadata"]["annotations"] = {"tidegate.dev/surge-in-steps": "true"}
+    run = story(manifest)
+    coming, total = most_at_once(run, 75)
+    assert ended(after(run, 120)) == ("Healthy", "app:v2", {"app:v2": replicas})
+    assert coming <= limit
+    assert not more or total <= replicas + limit + 1, "one for the rounding of weights to pods"
+
+
+def test_nobody_who_did_not_ask_waits_for_max_surge() -> None:
+    assert most_at_once(story(rollout({**HALF, "maxSurge": 1}, replicas=10)), 20)[0] == 5

@@ -9,7 +9,7 @@ from tidegate_planner import delays, routing
 from tidegate_planner.replicas import next_counts, next_older_counts, weight_to_replicas
 from tidegate_planner.seen import ReplicaSet
 from tidegate_planner.situation import Situation
-from tidegate_planner.targets import canary_scale, desired_counts, desired_weight
+from tidegate_planner.targets import canary_scale, desired_counts, desired_weight, surges_in_steps
 
 
 def sizes(at: Situation, now: dict[str, int]) -> dict[str, int]:
@@ -67,7 +67,25 @@ def _routed_sizes(at: Situation, sizes: dict[str, int]) -> dict[str, int]:
         sizes[each.hash] = each.replicas if delays.lingers(at, each) else 0
     for each in roles.everyone:
         sizes[each.hash] = max(sizes[each.hash], min(each.replicas, _carried(at, each)))
-    return sizes
+    return {**sizes, progress.current_hash: _within_surge(at, sizes)}
+
+
+def _within_surge(at: Situation, sizes: dict[str, int]) -> int:
+    """Where the owner asked for `surge-in-steps`: what `maxSurge` lets come up at a time, and with `dynamicStableScale` be there
+    beside the old pods (N17).
+
+    One may come though the old ones leave no room, once nothing else is under way: weights are rounded to pods on both sides.
+    """
+    new, wanted = at.new_count, sizes[at.progress.current_hash]
+    if not surges_in_steps(at) or wanted <= new.spec or at.progress.fully_promoted:
+        return wanted
+    coming = new.spec - new.serving
+    room = max(1, at.budget.surge) - coming
+    if at.canary.dynamic_stable_scale:
+        others = sum(size for each, size in sizes.items() if each != at.progress.current_hash)
+        under_way = coming > 0 or not routing.settled(at)
+        room = min(room, max(at.spec.replicas + at.budget.surge - new.spec - others, 0 if under_way else 1))
+    return min(wanted, new.spec + max(0, room))
 
 
 def _carried(at: Situation, each: ReplicaSet) -> int:

@@ -12,7 +12,15 @@ from tidegate.messages import Destination, HeaderRoute, MirrorRoute, Router, Ser
 from tidegate.rollout import SetHeaderRoute, SetMirrorRoute
 from tidegate_planner.seen import ReplicaSet
 from tidegate_planner.situation import Situation
-from tidegate_planner.targets import counts_reached, desired_counts, recorded_hash, recorded_weights, stepped_down, weight_at
+from tidegate_planner.targets import (
+    counts_reached,
+    desired_counts,
+    recorded_hash,
+    recorded_weights,
+    stepped_down,
+    surges_in_steps,
+    weight_at,
+)
 
 
 def wanted(at: Situation) -> TrafficRequested | None:
@@ -151,6 +159,8 @@ def _rule_weight(at: Situation) -> int:
         return 0  # a canary that is about to lose its last pod loses its traffic first (N22)
     if counts_reached(at):
         return goal
+    if surges_in_steps(at) and canary.dynamic_stable_scale:
+        return min(goal, _carried_now(at))  # the old pods go as the new ones come, so traffic goes with them
     return min(goal, weight_at(index - 1, canary) if index > 0 else 0, _carried_now(at))
 
 

@@ -3,6 +3,7 @@
 Rule of this file: pure questions about a situation; nothing here moves the progress.
 """
 
+from tidegate import keys
 from tidegate.rollout import Canary, SetCanaryScale, SetWeight, Step
 from tidegate_planner.progress import Progress
 from tidegate_planner.replicas import (
@@ -108,6 +109,11 @@ def _routed(at: Situation, weight: int) -> tuple[int, int | None]:
         max_weight=at.canary.max_weight,
     )
     return canary, stable
+
+
+def surges_in_steps(at: Situation) -> bool:
+    """The owner wants `maxSurge` to count with traffic routing too, where the peer does not ask it (AR#3284)."""
+    return at.seen.annotations.get(keys.SURGE_IN_STEPS) == "true"
 
 
 def counts_reached(at: Situation) -> bool:
