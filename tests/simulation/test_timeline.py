@@ -73,6 +73,79 @@ def test_an_abort_at_a_step_is_obeyed_there() -> None:
     assert (entries[-1].phase, entries[-1].message) == ("Degraded", "RolloutAborted: Rollout aborted update to revision 2")
 
 
+@pytest.mark.parametrize("stage", range(len(STEPS)))
+def test_an_abort_is_obeyed_at_any_step(stage: int) -> None:
+    end = timeline(rollout(**ROUTED), options=Options(abort_at=stage))[-1]
+    assert (end.phase, end.weight, end.canary_pods, end.stable_pods) == ("Degraded", 0, 0, 5)
+
+
+def test_a_background_analysis_fails_at_the_step_that_was_asked_for() -> None:
+    background = {**CHECK["analysis"], "startingStep": 1}
+    entries = timeline(rollout(analysis=background), options=Options(fail_analysis=3))
+    assert {entry.step for entry in entries if entry.phase == "Progressing"} >= {0, 2, 3}
+    assert "Background analysis phase error/failed" in entries[-1].message
+
+
+def test_routes_are_shown_where_the_plan_sets_any() -> None:
+    match = [{"headerName": "x-team", "headerValue": {"exact": "us"}}]
+    header = {"setHeaderRoute": {"name": "ours", "match": match}}
+    routing = {**ROUTED["trafficRouting"], "managedRoutes": [{"name": "ours"}]}  # type: ignore[dict-item]
+    steps = [{"setCanaryScale": {"replicas": 2}}, header, {"pause": {}}, {"setWeight": 50}]
+    entries = timeline(rollout(**{**ROUTED, "trafficRouting": routing}, steps=steps))
+    paused = next(entry for entry in entries if entry.phase == "Paused")
+    assert (paused.step_text, paused.weight, paused.canary_pods, paused.routes) == ("pause", 0, 2, ("ours",))
+    assert (entries[0].routes, entries[-1].routes) == ((), ())
+    assert "ROUTES" in render(entries).splitlines()[0]
+
+
+# --- blue-green ------------------------------------------------------------------------------------------------------------
+
+
+def blue_green(**fields: Any) -> dict[str, Any]:
+    strategy = {"activeService": "active", "previewService": "preview", "scaleDownDelaySeconds": 10, **fields}
+    return rollout() | {"spec": rollout()["spec"] | {"strategy": {"blueGreen": strategy}}}
+
+
+JUDGED = {"prePromotionAnalysis": CHECK["analysis"], "postPromotionAnalysis": CHECK["analysis"], "autoPromotionEnabled": False}
+WHOLE = ["preview", "prePromotionAnalysis", "pause", "switch", "postPromotionAnalysis", "done"]
+
+
+def test_a_blue_green_update_goes_from_the_preview_to_the_switch_and_is_judged_on_both_sides() -> None:
+    entries = timeline(blue_green(**JUDGED))
+    texts = [entry.step_text for entry in entries[1:]]
+    assert list(dict.fromkeys(texts)) == [each for each in WHOLE if each in texts]
+    assert set(texts) >= {"preview", "prePromotionAnalysis", "pause", "postPromotionAnalysis", "done"}
+    assert {entry.weight for entry in entries if entry.step_text in {"preview", "prePromotionAnalysis", "pause"}} == {0}
+    assert {entry.weight for entry in entries if entry.step_text == "postPromotionAnalysis"} == {100}
+    assert (entries[-1].phase, entries[-1].canary_pods, entries[-1].stable_pods) == ("Healthy", 5, 0)
+
+
+@pytest.mark.parametrize("stage", range(5))
+def test_a_blue_green_update_is_aborted_at_any_stage_and_users_are_back(stage: int) -> None:
+    end = timeline(blue_green(**JUDGED), options=Options(abort_at=stage))[-1]
+    assert (end.phase, end.weight, end.canary_pods, end.stable_pods) == ("Degraded", 0, 0, 5)
+
+
+@pytest.mark.parametrize(("stage", "words"), [(1, "pre-promotion"), (4, "post-promotion")])
+def test_a_blue_green_update_that_fails_its_measurement_brings_users_back(stage: int, words: str) -> None:
+    end = timeline(blue_green(**JUDGED), options=Options(fail_analysis=stage))[-1]
+    assert (end.phase, end.weight, end.stable_pods) == ("Degraded", 0, 5)
+    assert f"Blue/green {words} analysis phase error/failed" in end.message
+
+
+def test_a_crashing_preview_meets_the_deadline_and_no_user() -> None:
+    entries = timeline(blue_green(), options=Options(crash_canary=True))
+    assert {entry.weight for entry in entries} == {0}
+    assert "timed out progressing" in entries[-1].message
+
+
+def test_a_plain_blue_green_update_has_two_stages() -> None:
+    entries = timeline(blue_green())
+    assert next(entry.step_text for entry in entries if entry.phase == "Progressing") == "preview"
+    with pytest.raises(ValueError, match="the plan has the steps 0 preview, 1 switch"):
+        timeline(blue_green(), options=Options(abort_at=2))
+
+
 def test_it_is_rendered_as_an_aligned_table() -> None:
     lines = render(timeline(rollout())).splitlines()
     assert lines[0].split() == ["TIME", "STEP", "WEIGHT", "CANARY", "STABLE", "PHASE"]
@@ -86,8 +159,10 @@ def test_it_is_rendered_as_an_aligned_table() -> None:
     ("manifest", "options", "words"),
     [
         ({"spec": {"strategy": {"canary": {}}}}, Options(), "spec.template.spec.containers"),
-        (rollout() | {"spec": rollout()["spec"] | {"strategy": {}}}, Options(), "spec.strategy.canary"),
-        (rollout(), Options(abort_at=9), "abort_at is 9; the plan has the steps 0 to 4"),
+        (rollout() | {"spec": rollout()["spec"] | {"strategy": {}}}, Options(), "spec.strategy is missing"),
+        (rollout(), Options(abort_at=9), "abort_at is 9; the plan has the steps 0 setWeight: 20, 1 pause: 1m, 2 analysis, "),
+        (rollout(), Options(fail_analysis=1), "fail_analysis is 1; nothing is measured there: "),
+        (rollout(steps=[]), Options(abort_at=0), "abort_at is 0; the plan has no steps"),
     ],
 )
 def test_what_cannot_be_previewed_is_named(manifest: dict[str, Any], options: Options, words: str) -> None:

@@ -64,7 +64,7 @@ def plan(
     analysis_takes: Annotated[float, _duration("How long an analysis step takes; default 30s.")] = 30.0,
     person_resumes_after: Annotated[float, _duration("How long a pause without an end lasts; default 1m.")] = 60.0,
     crash: Annotated[Crashing | None, typer.Option(show_default=False, help="What if these pods never get ready?")] = None,
-    fail_analysis: Annotated[int | None, _step("What if the analysis of this step fails? Steps count from 0.")] = None,
+    fail_analysis: Annotated[int | None, _step("What if the analysis there fails? Steps count from 0.")] = None,
     abort_at: Annotated[int | None, _step("What if a person aborts at this step?")] = None,
     output: AsOutput = None,
 ) -> None:

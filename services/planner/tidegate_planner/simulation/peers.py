@@ -83,13 +83,14 @@ class TrafficShifter:
 
 @dataclass(slots=True)
 class Analyzer:
-    """Creates each run once and ends it with a verdict drawn for its name."""
+    """Creates each run once and ends it with a verdict drawn for its name. Those of a `lasting` kind go on until they are ended."""
 
     clock: Scheduler
     cluster: Cluster
     verdicts: Mapping[str, float]
     seconds: float
-    failing_step: int | None = None
+    lasting: frozenset[str] = frozenset()
+    failing_kind: str | None = None
 
     def start(self, manifest: Mapping[str, Any]) -> None:
         metadata = manifest["metadata"]
@@ -107,7 +108,13 @@ class Analyzer:
             spec=manifest["spec"],
         )
         self.cluster.put_run(run)
-        self.clock.after(self.seconds, lambda: self._conclude(name))
+        if run.kind not in self.lasting or run.kind == self.failing_kind:
+            self.clock.after(self.seconds, lambda: self._conclude(name))
+
+    def fail(self) -> None:
+        """Whatever is being measured of the failing kind."""
+        for run in [each for each in self.cluster.runs.values() if each.kind == self.failing_kind]:
+            self._conclude(run.name)
 
     def terminate(self, name: str) -> None:
         run = self.cluster.runs.get(name)
@@ -119,7 +126,7 @@ class Analyzer:
         if run.phase == "Running":
             chance = self.clock.stream(f"verdict/{name}")
             phase = chance.choices(list(self.verdicts), list(self.verdicts.values()))[0]
-            if self.failing_step is not None and run.step_index == self.failing_step:
+            if run.kind == self.failing_kind:
                 phase = "Failed"
             message = MESSAGES.get(phase, "")
             self.cluster.put_run(replace(run, phase=phase, message=message))

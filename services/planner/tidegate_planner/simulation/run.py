@@ -53,7 +53,7 @@ class Run:
         self.clock = Scheduler(scenario.seed)
         self.cluster = Cluster(self.clock, scenario.manifest, scenario.behaviours, faults.capacity)
         self.shifter = TrafficShifter(self.clock, self.cluster, faults.shifter, self._traffic_told)
-        self.analyzer = Analyzer(self.clock, self.cluster, scenario.verdicts, scenario.analysis_seconds, scenario.failing_step)
+        self.analyzer = Analyzer(self.clock, self.cluster, scenario.verdicts, scenario.analysis_seconds, scenario.lasting)
         self.plugins = StepPlugins(self.clock, scenario.plugin_phases, scenario.plugin_seconds, self._plugin_told)
         names = [f"planner-{number}" for number in range(faults.planners)]
         self.planners = [PlannerProcess(name, self.clock, self.cluster, self, self.decide) for name in names]

@@ -70,7 +70,7 @@ class Scenario:
     analysis_seconds: float = 5.0
     plugin_phases: Mapping[str, float] = field(default_factory=lambda: {"Successful": 1.0})
     plugin_seconds: float = 1.0
-    failing_step: int | None = None  # the analysis of this step fails, whatever `verdicts` says
+    lasting: frozenset[str] = frozenset()  # kinds of analysis that measure until they are ended
 
 
 def pod_template(version: str) -> dict[str, Any]:

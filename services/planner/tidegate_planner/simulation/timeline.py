@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tidegate.rollout import Canary, spec_of
+from tidegate.rollout import BlueGreen, Canary, spec_of
+from tidegate_planner.analysis import BACKGROUND
 from tidegate_planner.simulation.run import Run
 from tidegate_planner.simulation.scenario import Edit, PodBehaviour, Scenario, version_of
 from tidegate_planner.simulation.scheduler import START
+from tidegate_planner.simulation.stages import measured_at, stage_of, stages_of
 
 Json = Mapping[str, Any]
 
@@ -21,7 +23,10 @@ NEXT = "next"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The pace, and the what-ifs. Times in seconds. `fail_analysis` and `abort_at` are indexes of steps, from 0."""
+    """The pace, and the what-ifs. Times in seconds. `fail_analysis` and `abort_at` are numbers of stages, from 0 (`stages`).
+
+    Where a stage of a canary measures nothing itself, it is the background analysis that fails there.
+    """
 
     pods_ready_after: float = 5.0
     analysis_takes: float = 30.0
@@ -33,7 +38,11 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineEntry:
-    """From `offset` seconds after the change on. `step` is an index, None without steps; pods are those that serve."""
+    """From `offset` seconds after the change on. `step` is a stage's number, None without any; pods are those that serve.
+
+    `weight` is the new version's share of the users, `canary_pods` are its pods whatever the strategy. `routes` are the header and
+    mirror routes in force.
+    """
 
     offset: float
     phase: str
@@ -43,13 +52,13 @@ class TimelineEntry:
     weight: int
     canary_pods: int
     stable_pods: int
+    routes: tuple[str, ...] = ()
 
 
 def timeline(manifest: Json, *, options: Options | None = None) -> list[TimelineEntry]:
     """From Healthy through a change of the first container's image until nothing moves any more."""
     given = options or Options()
-    canary = _checked(manifest, given)
-    recorder = _Recorder(canary, given)
+    recorder = _Recorder(_checked(manifest, given), given)
     run = Run(_scenario(manifest, given), watches_status=recorder.note)
     run.play(judged=False)
     return recorder.entries
@@ -57,61 +66,73 @@ def timeline(manifest: Json, *, options: Options | None = None) -> list[Timeline
 
 def render(entries: Sequence[TimelineEntry]) -> str:
     """The timeline as an aligned table."""
-    rows = [("TIME", "STEP", "WEIGHT", "CANARY", "STABLE", "PHASE")]
+    routed = any(entry.routes for entry in entries)
+    rows = [["TIME", "STEP", "WEIGHT", "CANARY", "STABLE", *(["ROUTES"] if routed else []), "PHASE"]]
     for entry in entries:
         phase = f"{entry.phase} ({entry.message})" if entry.message else entry.phase
         step = "" if entry.step is None else f"{entry.step} {entry.step_text}"
-        rows.append((f"+{entry.offset:.0f}s", step, f"{entry.weight}", f"{entry.canary_pods}", f"{entry.stable_pods}", phase))
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    lines = ("  ".join([*(cell.ljust(width) for cell, width in zip(row[:5], widths, strict=True)), row[5]]) for row in rows)
+        counts = [f"{entry.weight}", f"{entry.canary_pods}", f"{entry.stable_pods}"]
+        rows.append([f"+{entry.offset:.0f}s", step, *counts, *([" ".join(entry.routes)] if routed else []), phase])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    lines = ("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows)
     return "\n".join(lines) + "\n"
 
 
 @dataclass(slots=True)
 class _Recorder:
-    """Notes each status that differs in what the timeline shows, and aborts where asked to."""
+    """Notes each status that differs in what the timeline shows, and brings about what was asked for at a stage."""
 
-    canary: Canary
+    strategy: Canary | BlueGreen
     options: Options
     entries: list[TimelineEntry] = field(default_factory=list)
     old: str = ""
 
     def note(self, run: Run) -> None:
         offset = run.clock.now - START - SETTLED
+        status = run.cluster.rollout.status
         if offset < 0:
-            self.old = run.cluster.rollout.status.get("currentPodHash", "")
+            self.old = status.get("currentPodHash", "")
             return
         entry = self._entry(run, offset)
-        last = self.entries[-1] if self.entries else None
-        if last is None or _shown(last) != _shown(entry):
+        if not self.entries or _shown(self.entries[-1]) != _shown(entry):
             self.entries.append(entry)
-        status = run.cluster.rollout.status
-        updating = status.get("currentPodHash") != status.get("stableRS")
-        if updating and not status.get("abort") and entry.step is not None and entry.step == self.options.abort_at:
+        if status.get("currentPodHash") != status.get("stableRS") and not status.get("abort") and entry.step is not None:
+            self._interfere(run, entry.step)
+
+    def _interfere(self, run: Run, stage: int) -> None:
+        if stage == self.options.abort_at:
             run.clock.after(0.0, lambda: run.people.do(Edit(at=0, kind="abort")))
+        if stage == self.options.fail_analysis:
+            kind = measured_at(self.strategy, stage)
+            run.analyzer.failing_kind = kind
+            if kind == BACKGROUND:
+                run.clock.after(0.0, run.analyzer.fail)
 
     def _entry(self, run: Run, offset: float) -> TimelineEntry:
-        status = run.cluster.rollout.status
+        status, stages = run.cluster.rollout.status, stages_of(self.strategy)
         serving = {owned.seen.hash: owned.seen.available for owned in run.cluster.sets.values()}
-        if self.canary.traffic_routing:
+        if isinstance(self.strategy, BlueGreen) or self.strategy.traffic_routing:
             weight = sum(share for each, share in run.shifter.weights().items() if each != self.old)
         else:
             weight = round(100 - 100 * serving.get(self.old, 0) / max(1, sum(serving.values())))
-        step: int | None = status.get("currentStepIndex")
+        stage, split = stage_of(self.strategy, status), run.shifter.split
         return TimelineEntry(
             offset=offset,
             phase=status.get("phase", ""),
             message=status.get("message", ""),
-            step=step,
-            step_text="" if step is None else str(self.canary.steps[step]) if step < len(self.canary.steps) else "done",
+            step=stage,
+            step_text="" if stage is None else stages[stage] if stage < len(stages) else "done",
             weight=weight,
             canary_pods=sum(count for each, count in serving.items() if each != self.old),
             stable_pods=serving.get(self.old, 0),
+            routes=tuple(each.name for each in split.header_routes) + tuple(each.name for each in split.mirror_routes)
+            if split
+            else (),
         )
 
 
 def _shown(entry: TimelineEntry) -> tuple[object, ...]:
-    return (entry.phase, entry.message, entry.step, entry.weight, entry.canary_pods, entry.stable_pods)
+    return (entry.phase, entry.message, entry.step, entry.weight, entry.canary_pods, entry.stable_pods, entry.routes)
 
 
 def _scenario(manifest: Json, options: Options) -> Scenario:
@@ -131,19 +152,27 @@ def _scenario(manifest: Json, options: Options) -> Scenario:
         edits=(Edit(at=SETTLED, kind="template", value=changed),),
         auto_promote=options.person_resumes_after,
         analysis_seconds=options.analysis_takes,
-        failing_step=options.fail_analysis,
+        lasting=frozenset({BACKGROUND}),
     )
 
 
-def _checked(manifest: Json, options: Options) -> Canary:
+def _checked(manifest: Json, options: Options) -> Canary | BlueGreen:
     """What cannot be previewed is said at once, with the field."""
     spec = manifest.get("spec") or {}
     if not (spec.get("template") or {}).get("spec", {}).get("containers"):
         raise ValueError("spec.template.spec.containers is missing; a timeline needs the pod template in the Rollout itself")
-    strategy = spec_of(manifest).strategy if spec.get("strategy") else None
-    if not isinstance(strategy, Canary):
-        raise ValueError("spec.strategy.canary is missing; only canaries have a timeline so far")  # noqa: TRY004 - bad input
+    if not spec.get("strategy"):
+        raise ValueError("spec.strategy is missing; it says canary or blueGreen")
+    strategy = spec_of(manifest).strategy
+    stages = stages_of(strategy)
     for name, index in (("fail_analysis", options.fail_analysis), ("abort_at", options.abort_at)):
-        if index is not None and not 0 <= index < len(strategy.steps):
-            raise ValueError(f"{name} is {index}; the plan has the steps 0 to {len(strategy.steps) - 1}")
+        if index is not None and not 0 <= index < len(stages):
+            raise ValueError(f"{name} is {index}; {_plan(stages)}")
+    if options.fail_analysis is not None and measured_at(strategy, options.fail_analysis) is None:
+        raise ValueError(f"fail_analysis is {options.fail_analysis}; nothing is measured there: {_plan(stages)}")
     return strategy
+
+
+def _plan(stages: Sequence[str]) -> str:
+    listed = ", ".join(f"{number} {stage}" for number, stage in enumerate(stages))
+    return f"the plan has the steps {listed}" if stages else "the plan has no steps"
