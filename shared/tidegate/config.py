@@ -32,7 +32,8 @@ class Settings:
     """Times are in seconds. `namespace` None means all namespaces; `instance_id` "" means objects without the label.
 
     `own_namespace` is where the service and providers' credentials are. `outbound_allow` () lets providers call any host.
-    `datadog` is set if all three of its variables are. `aws` holds the variables of Amazon's SDKs under their own names.
+    `datadog` is set if all three of its variables are. `aws` holds the variables of Amazon's SDKs under their own names;
+    `aws_verify_target_group` has the traffic-shifter ask AWS what load balancers do; `alb_resource_tag` is on their target groups.
     `..._plugins` are those that may be used. Secrets are left out of `repr`, which ends up in logs.
     """
 
@@ -58,6 +59,8 @@ class Settings:
     step_plugins: Plugins = field(default_factory=dict)
     router_plugins: Plugins = field(default_factory=dict)
     metric_plugins: Plugins = field(default_factory=dict)
+    aws_verify_target_group: bool = False
+    alb_resource_tag: str = "ingress.k8s.aws/resource"
 
 
 def settings_from(environ: Mapping[str, str], *, namespace_file: Path = NAMESPACE_FILE) -> Settings:
@@ -89,6 +92,8 @@ def settings_from(environ: Mapping[str, str], *, namespace_file: Path = NAMESPAC
         router_plugins=read("TIDEGATE_ROUTER_PLUGINS", declared, {}),
         metric_plugins=read("TIDEGATE_METRIC_PLUGINS", declared, {}),
         aws={name: value for name, value in environ.items() if name.startswith("AWS_") and value},
+        aws_verify_target_group=read("TIDEGATE_AWS_VERIFY_TARGET_GROUP", _one_of("true", "false"), "false") == "true",
+        alb_resource_tag=read("TIDEGATE_ALB_TAG_KEY_RESOURCE_ID", str, Settings.alb_resource_tag),
     )
 
 

@@ -221,6 +221,7 @@ class RouterReport(Part):
     weight: int | None = None
     verified: bool | None = Field(default=None, description="None: the router cannot be asked; False: asked, not there yet")
     message: str = ""
+    status: dict[str, Any] = Field(default_factory=dict, description="fields of the Rollout's status that tell of it: alb, albs")
 
 
 class TrafficApplied(Message):

@@ -214,6 +214,7 @@ class Planner:
                 state=message.state,
                 verified=all(verified) if verified else None,
                 message=message.message,
+                status={field: value for report in message.reports for field, value in report.status.items()},
             )
             self._wake(self._rollouts.get(message.namespace, message.name))
 

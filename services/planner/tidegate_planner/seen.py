@@ -57,12 +57,16 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
-    """The traffic-shifter's last word: the request of this `digest` is `applied`, `pending` or `failed`."""
+    """The traffic-shifter's last word: the request of this `digest` is `applied`, `pending` or `failed`.
+
+    `message` says which router, and what it waits for; `status` are fields that routers give to the Rollout's status.
+    """
 
     digest: str
     state: str
     verified: bool | None = None
     message: str = ""
+    status: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

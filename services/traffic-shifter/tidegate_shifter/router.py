@@ -30,6 +30,7 @@ class Feature(StrEnum):
     ADDITIONAL_DESTINATIONS = "additional-destinations"
     MAX_WEIGHT = "max-weight"
     VERIFICATION = "verification"
+    STICKINESS = "stickiness"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +80,13 @@ class Stale(Refused):
 
 
 class TrafficRouter(Protocol):
-    """Both methods raise `Refused`, or the `KubeError` they met; `shift` turns either into a failed report."""
+    """Both methods raise `Refused`, or the `KubeError` they met; `shift` turns either into a failed report.
+
+    `remarks` says in a few words what a feature takes or leaves out; `tidegate support` and docs/support.md show it.
+    """
 
     supports: ClassVar[frozenset[Feature]]
+    remarks: ClassVar[Mapping[Feature, str]]
 
     async def apply(self, ask: Ask) -> RouterReport:
         """Bring the split about, then say what is there."""

@@ -2,9 +2,9 @@
 
 Nothing here knows the bus. `Shifter.shift` may be called any number of times with the same request; it writes only what differs.
 
-What one part cannot do does not stop the others, with one exception: while a Service does not choose the pods it should, no
-traffic is moved to the canary (the weight would go to pods of another revision). A split that gives the canary nothing goes through
-all the same, because an abort must not wait for a Service that somebody deleted.
+What one part cannot do does not stop the others, with one exception: while a Service does not choose the pods it should, or its
+target group at AWS does not hold them, no traffic is moved to the canary (it would go to pods of another revision). A split that
+gives the canary nothing goes through all the same, because an abort must not wait for a Service that somebody deleted.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from tidegate.kube.errors import Transient
 from tidegate.messages import Record, Router, RouterReport, Split, TrafficApplied, TrafficRequested
 from tidegate_shifter.router import Ask, Owner, Refused, Stale, TrafficRouter, needed_features, split_within
 from tidegate_shifter.services import switch_services
+from tidegate_shifter.target_groups import TargetGroups
 from tidegate_shifter.writing import Api
 
 State = Literal["applied", "pending", "failed"]
@@ -45,20 +46,24 @@ _Routing = Callable[[str, TrafficRouter, Ask], Awaitable[_Part]]
 
 
 class Shifter:
-    """Holds one instance of each router; `routers` is the registry."""
+    """Holds one instance of each router; `routers` is the registry. `target_groups` where AWS is asked about them."""
 
-    def __init__(self, *, kube: Api, routers: Mapping[str, Callable[[Api], TrafficRouter]]) -> None:
+    def __init__(
+        self, *, kube: Api, routers: Mapping[str, Callable[[Api], TrafficRouter]], target_groups: TargetGroups | None = None
+    ) -> None:
         self._kube = kube
         self._routers = {name: build(kube) for name, build in routers.items()}
+        self._target_groups = target_groups
 
     async def shift(self, request: TrafficRequested) -> Shift:
         owner = Owner(namespace=request.namespace, name=request.name, uid=request.uid)
         records, problems = await switch_services(self._kube, request.services, owner=owner, fence=request.fence)
-        parts: list[_Part] = []
+        parts = [] if problems else await self._registered(request, owner)
+        unready = bool(problems) or any(part.again for part in parts)
         if request.split is not None:
-            blocked = bool(problems) and not _gives_the_canary_nothing(request.split)
+            blocked = unready and not _gives_the_canary_nothing(request.split)
             route = self._look if blocked else self._route
-            parts = await asyncio.gather(*(self._part(route, each, request, request.split, owner) for each in request.routers))
+            parts += await asyncio.gather(*(self._part(route, each, request, request.split, owner) for each in request.routers))
         reports = tuple(part.report for part in parts)
         troubles = [f"{report.router}: {report.message}" for report in reports if report.state != "applied"]
         answer = TrafficApplied(
@@ -74,6 +79,13 @@ class Shifter:
         worthwhile = any(map(may_pass, problems)) or any(part.again for part in parts)
         records += [record for part in parts for record in part.records]
         return Shift(answer=answer, records=tuple(records), again=answer.message or answer.state if worthwhile else "")
+
+    async def _registered(self, request: TrafficRequested, owner: Owner) -> list[_Part]:
+        """What AWS has of the Services' pods; a Service that was switched sends nobody to them before."""
+        if self._target_groups is None or not request.services:
+            return []
+        report, records = await self._target_groups.report(request.services, owner)
+        return [] if report is None else [_Part(report, again=report.state != "applied", records=tuple(records))]
 
     async def _part(self, route: _Routing, named: Router, request: TrafficRequested, asked: Split, owner: Owner) -> _Part:
         router = self._routers.get(named.router)

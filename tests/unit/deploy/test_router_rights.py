@@ -20,11 +20,12 @@ from tidegate.kube.cache import Cache
 from tidegate.kube.kinds import APP_MESH_VIRTUAL_ROUTER, APP_MESH_VIRTUAL_SERVICE, INGRESS, MAPPING, VIRTUAL_SERVICE, Kind, Object
 from tidegate.kube.memory import MemoryKube
 from tidegate.kube.watch import WatchEvent
-from tidegate.messages import Destination, HeaderRoute, Split
+from tidegate.messages import Destination, HeaderRoute, ServiceTarget, Split
 from tidegate_cli.local.identities import rbac_manifests
 from tidegate_planner.router_objects import NotYet, WatchedKinds, found_for
 from tidegate_shifter.router import Ask, Owner
 from tidegate_shifter.routers import ROUTERS, apisix, app_mesh, gateway_api, istio, traefik
+from tidegate_shifter.target_groups import TARGET_GROUP_BINDING, TargetGroups
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 FOLDER = DEPLOY / "rbac" / "routers"
@@ -133,7 +134,10 @@ async def used(router: str) -> set[Right]:
         ask = Ask(owner=owner, fence=fence, split=split, config=scene.config)
         await ROUTERS[router](kube).apply(ask)
         await ROUTERS[router](kube).observed(ask)
+    if router == "alb":
+        await ask_for_target_groups(kube, owner)
     requests = {(call.kind.group, call.kind.plural, VERBS.get(call.verb, call.verb)) for call in kube.calls}
+    requests -= {("", "services", "get")}  # the base's
     return requests | ({OWNS} if any("blockOwnerDeletion" in str(call.body) for call in kube.calls) else set())
 
 
@@ -171,6 +175,19 @@ async def read_by_planner(router: str) -> set[Right]:
 
 
 # --- the files ----------------------------------------------------------------------------------------------------------
+
+
+async def ask_for_target_groups(kube: MemoryKube, owner: Owner) -> None:
+    spec = {"targetGroupARN": "arn", "targetType": "ip", "serviceRef": {"name": "stable", "port": 80}}
+    kube.put(TARGET_GROUP_BINDING, {"metadata": {"namespace": "shop", "name": "b"}, "spec": spec})
+    await TargetGroups(kube, NobodyRegistered()).report([ServiceTarget(service="stable", hash="old")], owner)  # type: ignore[arg-type]
+
+
+class NobodyRegistered:
+    """AWS, in the one respect that is asked for here."""
+
+    async def targets(self, _arn: str) -> set[tuple[str, int]]:
+        return set()
 
 
 def folder_of(router: str) -> str:

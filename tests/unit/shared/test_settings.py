@@ -71,3 +71,11 @@ def test_a_bad_setting_is_named_with_what_would_be_right(variable, value, right)
     with pytest.raises(SettingError) as told:
         settings_from({variable: value})
     assert str(told.value) == f"{variable} is {value!r}; it must be {right}"
+
+
+def test_aws_is_asked_about_its_load_balancers_only_where_that_is_switched_on():
+    settings = settings_from({"TIDEGATE_AWS_VERIFY_TARGET_GROUP": "true", "TIDEGATE_ALB_TAG_KEY_RESOURCE_ID": "mine"})
+    assert (settings.aws_verify_target_group, settings.alb_resource_tag) == (True, "mine")
+    assert (Settings().aws_verify_target_group, Settings().alb_resource_tag) == (False, "ingress.k8s.aws/resource")
+    with pytest.raises(SettingError, match=r"TIDEGATE_AWS_VERIFY_TARGET_GROUP.*'yes'.*one of true, false"):
+        settings_from({"TIDEGATE_AWS_VERIFY_TARGET_GROUP": "yes"})

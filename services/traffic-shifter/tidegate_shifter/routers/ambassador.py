@@ -6,6 +6,7 @@ which requests under way may end; here they may end for as long as they like, an
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Final
@@ -88,6 +89,7 @@ class Ambassador:
     """See the module's docstring."""
 
     supports: ClassVar[frozenset[Feature]] = frozenset()
+    remarks: ClassVar[Mapping[Feature, str]] = {}
 
     def __init__(self, kube: Api) -> None:
         self._kube = kube

@@ -116,6 +116,7 @@ class Apisix:
     """See the module's docstring."""
 
     supports: ClassVar[frozenset[Feature]] = frozenset({Feature.HEADER_ROUTES})
+    remarks: ClassVar[Mapping[Feature, str]] = {}
 
     def __init__(self, kube: Api) -> None:
         self._kube = kube

@@ -125,6 +125,7 @@ class AppMesh:
     """See the module's docstring."""
 
     supports: ClassVar[frozenset[Feature]] = frozenset()
+    remarks: ClassVar[Mapping[Feature, str]] = {}
 
     def __init__(self, kube: Api) -> None:
         self._kube = kube

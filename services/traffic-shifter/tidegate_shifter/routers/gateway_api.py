@@ -127,6 +127,12 @@ class GatewayApi:
     """See the module's docstring."""
 
     supports: ClassVar[frozenset[Feature]] = frozenset(Feature)
+    remarks: ClassVar[Mapping[Feature, str]] = {
+        Feature.HEADER_ROUTES: "HTTPRoute, GRPCRoute",
+        Feature.MIRROR_ROUTES: "HTTPRoute",
+        Feature.VERIFICATION: "where the controller reports the generation",
+        Feature.STICKINESS: "`sessionPersistence` of the rule",
+    }
 
     def __init__(self, kube: Api) -> None:
         self._kube = kube

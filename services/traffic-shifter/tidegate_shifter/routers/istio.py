@@ -83,6 +83,7 @@ class Istio:
     supports: ClassVar[frozenset[Feature]] = frozenset(
         {Feature.HEADER_ROUTES, Feature.MIRROR_ROUTES, Feature.ADDITIONAL_DESTINATIONS}
     )
+    remarks: ClassVar[Mapping[Feature, str]] = {}
 
     def __init__(self, kube: Api) -> None:
         self._kube = kube

@@ -4,6 +4,7 @@ Named in a Rollout as the plugin `tidegate/memory`, it lets the whole suite run 
 `{table: name}` it writes into that table, which must exist, as other routers write into a route that must exist.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
@@ -27,6 +28,7 @@ class MemoryRouter:
     """See the module's docstring."""
 
     supports: ClassVar[frozenset[Feature]] = frozenset(Feature)
+    remarks: ClassVar[Mapping[Feature, str]] = {}
 
     def __init__(self, kube: Api | None = None) -> None:  # noqa: ARG002 - the registry builds every router alike
         self.tables: dict[str, Table] = {}

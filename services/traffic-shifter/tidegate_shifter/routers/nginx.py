@@ -122,7 +122,8 @@ def records_of(written: Written, pair: Pair) -> list[Record]:
 class Nginx:
     """See the module's docstring."""
 
-    supports: ClassVar[frozenset[Feature]] = frozenset({Feature.MAX_WEIGHT})
+    supports: ClassVar[frozenset[Feature]] = frozenset({Feature.MAX_WEIGHT, Feature.STICKINESS})
+    remarks: ClassVar[Mapping[Feature, str]] = {Feature.STICKINESS: "`affinity` by `additionalIngressAnnotations`"}
 
     def __init__(self, kube: Api) -> None:
         self._kube = kube

@@ -4,6 +4,7 @@ It is controlled by the Rollout and goes with it; one of the same name that is n
 serve different versions of it, so the first one served is taken, the peer's default first.
 """
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar, Final
 
@@ -58,6 +59,7 @@ class Smi:
     """See the module's docstring."""
 
     supports: ClassVar[frozenset[Feature]] = frozenset({Feature.ADDITIONAL_DESTINATIONS})
+    remarks: ClassVar[Mapping[Feature, str]] = {}
 
     def __init__(self, kube: Api) -> None:
         self._kube = kube

@@ -56,7 +56,8 @@ def canary_share(manifest: Object, *, ask: Ask) -> int:
 class Traefik:
     """See the module's docstring."""
 
-    supports: ClassVar[frozenset[Feature]] = frozenset()
+    supports: ClassVar[frozenset[Feature]] = frozenset({Feature.STICKINESS})
+    remarks: ClassVar[Mapping[Feature, str]] = {Feature.STICKINESS: "`sticky` of the TraefikService"}
 
     def __init__(self, kube: Api) -> None:
         self._kube = kube
