@@ -93,8 +93,17 @@ class ContainerInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficInfo:
+    """Traffic that is not where it was asked to go: pending or failed, with the router and what it waits for."""
+
+    state: str
+    message: str
+    since: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutInfo:
-    """`step`, `set_weight` and `actual_weight` are texts, "" for blue-green, as the peer's clients expect."""
+    """`step`, `set_weight` and `actual_weight` are texts, "" for blue-green, as the peer's clients expect. `traffic` is ours."""
 
     object_meta: Meta
     status: str
@@ -117,6 +126,7 @@ class RolloutInfo:
     containers: tuple[ContainerInfo, ...] = ()
     init_containers: tuple[ContainerInfo, ...] = ()
     steps: tuple[Mapping[str, Any], ...] = ()
+    traffic: TrafficInfo | None = None
 
     @property
     def revisions(self) -> tuple[int, ...]:

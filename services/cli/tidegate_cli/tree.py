@@ -20,6 +20,7 @@ from tidegate_cli.info import (
     PodInfo,
     ReplicaSetInfo,
     RolloutInfo,
+    TrafficInfo,
 )
 from tidegate_cli.phases import phase_and_message
 
@@ -68,7 +69,18 @@ def rollout_info(seen: Seen) -> RolloutInfo:
         containers=_containers(_template(seen), "containers"),
         init_containers=_containers(_template(seen), "initContainers"),
         steps=tuple(canaries.steps_of(rollout)),
+        traffic=_awaited_traffic(rollout),
     )
+
+
+def _awaited_traffic(rollout: Object) -> TrafficInfo | None:
+    """The condition that the planner keeps while traffic is not where it was asked to go."""
+    held = (rollout.get("status") or {}).get("conditions") or ()
+    found = next((each for each in held if each.get("type") == "TrafficShifted" and each.get("status") == "False"), None)
+    if found is None:
+        return None
+    state = "failed" if found.get("reason") == "TrafficFailed" else "pending"
+    return TrafficInfo(state=state, message=found.get("message") or "", since=found.get("lastTransitionTime") or "")
 
 
 def strategy_of(rollout: Object) -> str:

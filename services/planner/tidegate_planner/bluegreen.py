@@ -104,9 +104,9 @@ def _pause_is_over(at: Situation, held: PauseCondition | None) -> bool:
 
 
 def _after_switch(at: Situation) -> Progress:
-    """Users are on the new version; it is stable once all of it serves and it is judged good there too."""
+    """Users are on the new version; it is stable once all of it serves, load balancers have it, and it is judged good there too."""
     progress = _without_flag(at.progress)
-    if not _passed_after(at) or at.new_count.available < at.spec.replicas:
+    if not _reached(at) or not _passed_after(at) or at.new_count.available < at.spec.replicas:
         return progress
     return promoted(progress, because=_reason(at), steps=None)
 
@@ -118,6 +118,11 @@ def _reason(at: Situation) -> str:
     if at.within_window:
         return WITHIN_WINDOW
     return FAST_ROLLBACK if cutover.fast_rollback(at) else "Completed blue-green update"
+
+
+def _reached(at: Situation) -> bool:
+    """Whether no load balancer is known to lack the pods of the new version. Old pods stay until all are known to have them."""
+    return routing.awaited(at, request(at)) is None
 
 
 def pause_ends(at: Situation) -> float | None:

@@ -11,12 +11,14 @@ Json = Mapping[str, Any]
 
 AVAILABLE, PROGRESSING, PAUSED, COMPLETED, HEALTHY = "Available", "Progressing", "Paused", "Completed", "Healthy"
 REPLICA_FAILURE, INVALID_SPEC = "ReplicaFailure", "InvalidSpec"
+TRAFFIC_SHIFTED = "TrafficShifted"
 
 ABORTED, TIMED_OUT = "RolloutAborted", "ProgressDeadlineExceeded"
 ROLLOUT_PAUSED, RESUMED, RETRY = "RolloutPaused", "RolloutResumed", "RolloutRetry"
 NEW_SET_CREATED, SET_FOUND, SET_UPDATED = "NewReplicaSetCreated", "FoundNewReplicaSet", "ReplicaSetUpdated"
 SET_AVAILABLE, SET_NOT_AVAILABLE = "NewReplicaSetAvailable", "ReplicaSetNotAvailable"
 CREATE_ERROR = "ReplicaSetCreateError"
+TRAFFIC_PENDING, TRAFFIC_FAILED = "TrafficPending", "TrafficFailed"
 
 
 class Conditions:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tidegate.messages import Destination, HeaderRoute, MirrorRoute, Router, ServiceTarget, Split, TrafficRequested
 from tidegate.rollout import SetHeaderRoute, SetMirrorRoute
-from tidegate_planner.seen import ReplicaSet
+from tidegate_planner.seen import ReplicaSet, Traffic
 from tidegate_planner.situation import Situation
 from tidegate_planner.targets import (
     counts_reached,
@@ -72,6 +72,13 @@ def answered(at: Situation, request: TrafficRequested) -> bool:
     """Whether the traffic-shifter has said that it did this very thing."""
     traffic = at.seen.traffic
     return traffic is not None and traffic.digest == request.digest and traffic.state == "applied"
+
+
+def awaited(at: Situation, request: TrafficRequested | None) -> Traffic | None:
+    """What the traffic-shifter last said of this very request, if it is not done."""
+    traffic = at.seen.traffic
+    unfinished = request is not None and traffic is not None and traffic.digest == request.digest and traffic.state != "applied"
+    return traffic if unfinished else None
 
 
 # --- Services ----------------------------------------------------------------------------------------------------------

@@ -6,16 +6,20 @@ left out, as the peer does, so that tools which compare statuses see the same.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from tidegate.durations import epoch, rfc3339
 from tidegate.rollout import selector_text
-from tidegate_planner import chronicle, conditions, relapses
+from tidegate_planner import chronicle, conditions, relapses, routing
 from tidegate_planner.conditions import Conditions
 from tidegate_planner.situation import Situation
 from tidegate_planner.strategies import strategy_of
 
 Json = Mapping[str, Any]
+
+KEPT: Final = ("collisionCount", "restartedAt")
+TOLD_BY_ROUTERS: Final = ("alb", "albs")
+LONGEST_MESSAGE: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +38,9 @@ def new_status(at: Situation) -> Verdict:
     status["duration"] = chronicle.duration(at)
     if at.seen.workload is not None:
         status["workloadObservedGeneration"] = str(at.seen.workload.generation)
-    for kept in ("collisionCount", "restartedAt"):
-        if before.get(kept) is not None:
-            status[kept] = before[kept]
+    told = {**before, **(at.seen.traffic.status if at.seen.traffic else {})}
+    kept = {field: before.get(field) for field in KEPT} | {field: told.get(field) for field in TOLD_BY_ROUTERS}
+    status |= {field: value for field, value in kept.items() if value is not None}
     held = Conditions(before.get("conditions") or (), now=rfc3339(at.now))
     held.remove(conditions.INVALID_SPEC)
     deadline_abort = _set_conditions(at, held, status)
@@ -86,6 +90,7 @@ def _set_conditions(at: Situation, held: Conditions, status: Json) -> str:
     _set_pause_and_retry(at, held, status)
     turned_unhealthy = _set_health(at, held, status)
     deadline_abort = _set_progressing(at, held, status, turned_unhealthy=turned_unhealthy)
+    _set_traffic(at, held)
     enough = sum(each.available for each in strategy_of(at).serving(at)) >= at.spec.replicas
     words = "has" if enough else "does not have"
     held.put(
@@ -124,6 +129,21 @@ def _set_pause_and_retry(at: Situation, held: Conditions, status: Json) -> None:
         held.put(conditions.PROGRESSING, status="Unknown", reason=reason, message=message)
     if is_paused != held.is_true(conditions.PAUSED):
         held.put(conditions.PAUSED, status=str(is_paused), reason=conditions.ROLLOUT_PAUSED, message="Rollout is paused")
+
+
+def _set_traffic(at: Situation, held: Conditions) -> None:
+    """There only while traffic is seen not to be where it was asked to go: which router, what it waits for, and since when.
+
+    A request that is still on its way is nothing to tell: every step would cost two writes more.
+    """
+    awaited = routing.awaited(at, strategy_of(at).request(at))
+    if awaited is None:
+        held.remove(conditions.TRAFFIC_SHIFTED)
+        return
+    reason = conditions.TRAFFIC_FAILED if awaited.state == "failed" else conditions.TRAFFIC_PENDING
+    message = (awaited.message or awaited.state)[:LONGEST_MESSAGE]
+    news = held.get(conditions.TRAFFIC_SHIFTED).get("message") != message
+    held.put(conditions.TRAFFIC_SHIFTED, status="False", reason=reason, message=message, touch=news)
 
 
 def _set_health(at: Situation, held: Conditions, status: Json) -> bool:
@@ -220,7 +240,8 @@ def phase_of(at: Situation, held: Conditions, status: Json) -> tuple[str, str]:
         return "Paused", "manually paused"
     if at.progress.pauses:
         return "Paused", at.progress.pauses[0].reason
-    waits_for = _unfinished(at, status)
+    traffic = held.get(conditions.TRAFFIC_SHIFTED).get("message")
+    waits_for = f"waiting for traffic: {traffic}" if traffic else _unfinished(at, status)
     return ("Progressing", waits_for) if waits_for else ("Healthy", "")
 
 

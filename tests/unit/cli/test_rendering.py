@@ -1,5 +1,6 @@
 """The same tree for a pipe and for a screen of any width."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import StringIO
 
@@ -7,7 +8,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from tidegate_cli.info import AnalysisRunInfo, Meta, PodInfo, ReplicaSetInfo, RolloutInfo
+from tidegate_cli.info import AnalysisRunInfo, Meta, PodInfo, ReplicaSetInfo, RolloutInfo, TrafficInfo
 from tidegate_cli.render.plain import rollout_text
 from tidegate_cli.render.pretty import list_view, rollout_view
 
@@ -79,10 +80,10 @@ web               Rollout       Paused    60s
     )
 
 
-def on_screen(width: int, *, color: bool = False, wide: bool = False) -> str:
+def on_screen(width: int, *, color: bool = False, wide: bool = False, info: RolloutInfo = INFO) -> str:
     text = StringIO()
     console = Console(file=text, width=width, force_terminal=color, color_system="standard" if color else None, highlight=False)
-    console.print(rollout_view(INFO, now=NOW, width=width, wide=wide))
+    console.print(rollout_view(info, now=NOW, width=width, wide=wide))
     return text.getvalue()
 
 
@@ -114,3 +115,10 @@ def test_a_list_keeps_names_whole_on_a_narrow_screen() -> None:
     view = list_view(["NAME", "STATUS", "MESSAGE"], [[name, "Degraded", "m" * 60]])
     Console(file=text, width=40, color_system=None).print(view, soft_wrap=True)
     assert f"{name}  ✖ Degraded  mmm" in text.getvalue()
+
+
+def test_traffic_that_does_not_move_is_shown_with_its_router_and_since_when() -> None:
+    stuck = replace(INFO, traffic=TrafficInfo(state="failed", message="smi: TrafficSplit is not served", since=BORN))
+    told = "failed for 60s: smi: TrafficSplit is not served"
+    assert f"  ActualWeight:  20\nTraffic:         {told}\nImages:" in rollout_text(stuck, now=NOW)
+    assert told in on_screen(100, info=stuck)

@@ -148,3 +148,13 @@ def test_the_scale_down_deadline_is_carried_along() -> None:
     deadline = "2026-01-01T00:00:30Z"
     old = a_replica_set("old", 1, available=5, **{SCALE_DOWN_DEADLINE: deadline})
     assert rollout_info(Seen(rollout=a_rollout(), replica_sets=[old])).replica_sets[0].scale_down_deadline == deadline
+
+
+def test_traffic_that_was_not_seen_to_move_is_in_the_header() -> None:
+    since = "2026-01-01T00:00:30Z"
+    held = {"type": "TrafficShifted", "status": "False", "reason": "TrafficFailed", "message": "smi: gone"}
+    conditions = [{"type": "Available", "status": "True"}, {**held, "lastTransitionTime": since}]
+    info = rollout_info(Seen(rollout=a_rollout(conditions=conditions), replica_sets=[], pods=[]))
+    assert info.traffic is not None
+    assert as_json(info.traffic) == {"state": "failed", "message": "smi: gone", "since": since}
+    assert tree_of_a_canary().traffic is None

@@ -20,7 +20,7 @@ COUNT_WORDS = {
 
 def rollout_text(info: RolloutInfo, *, now: datetime, wide: bool = False) -> str:
     header = "\n".join(
-        f"{'  ' * fact.depth + fact.label + (':' if fact.label else ''):<17}{fact.value}".rstrip() for fact in facts(info)
+        f"{'  ' * fact.depth + fact.label + (':' if fact.label else ''):<17}{fact.value}".rstrip() for fact in facts(info, now=now)
     )
     columns = ["NAME", "KIND", "STATUS", "AGE", "INFO", *(["DETAIL"] if wide else [])]
     return f"{header}\n\n{table(columns, [_cells(row, wide=wide) for row in rows(info, now=now)])}"

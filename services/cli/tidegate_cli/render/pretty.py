@@ -21,7 +21,7 @@ WIDE_ENOUGH_FOR_KIND = 110
 
 
 def rollout_view(info: RolloutInfo, *, now: datetime, width: int, wide: bool = False) -> RenderableType:
-    return Group(*(_fact(each) for each in facts(info)), Text(), tree(info, now=now, width=width, wide=wide))
+    return Group(*(_fact(each) for each in facts(info, now=now)), Text(), tree(info, now=now, width=width, wide=wide))
 
 
 def tree(info: RolloutInfo, *, now: datetime, width: int, wide: bool = False) -> Table:

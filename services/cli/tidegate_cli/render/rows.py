@@ -7,7 +7,7 @@ from datetime import datetime
 from tidegate.durations import instant
 from tidegate_cli import health
 from tidegate_cli.ages import age, short
-from tidegate_cli.info import AnalysisRunInfo, ExperimentInfo, ReplicaSetInfo, RolloutInfo
+from tidegate_cli.info import AnalysisRunInfo, ExperimentInfo, ReplicaSetInfo, RolloutInfo, TrafficInfo
 from tidegate_cli.steps import step_words
 
 KIND_ICONS = {
@@ -43,7 +43,7 @@ class Fact:
     depth: int = 0
 
 
-def facts(info: RolloutInfo) -> list[Fact]:
+def facts(info: RolloutInfo, *, now: datetime) -> list[Fact]:
     listed = [
         Fact(label="Name", value=info.object_meta.name),
         Fact(label="Namespace", value=info.object_meta.namespace),
@@ -57,6 +57,8 @@ def facts(info: RolloutInfo) -> list[Fact]:
             Fact(label="SetWeight", value=info.set_weight, depth=1),
             Fact(label="ActualWeight", value=info.actual_weight, depth=1),
         ]
+    if info.traffic is not None:
+        listed.append(Fact(label="Traffic", value=_traffic(info.traffic, now), icon=health.icon(info.traffic.state.capitalize())))
     for place, image in enumerate(_images(info)):
         listed.append(Fact(label="" if place else "Images", value=image))
     listed.append(Fact(label="Replicas"))
@@ -193,6 +195,10 @@ def _delay(deadline: str, now: datetime) -> tuple[str, ...]:
 def _step(info: RolloutInfo) -> str:
     index = int(info.step.split("/")[0])
     return f"{info.step} ({step_words(info.steps[index])})" if index < len(info.steps) else info.step
+
+
+def _traffic(traffic: TrafficInfo, now: datetime) -> str:
+    return f"{traffic.state} for {age(traffic.since, now=now)}: {traffic.message}"
 
 
 def _images(info: RolloutInfo) -> list[str]:
