@@ -70,6 +70,15 @@ def substituted(metric: Any, resolved: Mapping[str, str]) -> Any:
     return metric
 
 
+def names_in(metric: Any) -> set[str]:
+    """What stands in the tags of any text of it: `args.NAME`, or what cannot be resolved."""
+    if isinstance(metric, str):
+        return {tag[1].strip() for tag in _TAG.finditer(metric)}
+    if isinstance(metric, list):
+        return {name for item in metric for name in names_in(item)}
+    return {name for pair in metric.items() for part in pair for name in names_in(part)} if isinstance(metric, Mapping) else set()
+
+
 def _argument(tag: str, resolved: Mapping[str, str]) -> str:
     name = tag.strip()
     if name.startswith("args.") and name[len("args.") :] in resolved:

@@ -3,7 +3,7 @@
 Metrics, results and measurements are the JSON of the AnalysisRun object; this file only reads them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -86,17 +86,35 @@ def validate(spec: Mapping[str, Any]) -> None:
 
 
 def _validate_metric(metric: Metric, earlier: set[str]) -> None:
-    if (name := str(metric.get("name", ""))) in earlier:
-        raise SpecInvalid(f"duplicate name '{name}'")
-    _validate_limits(metric)
-    _validate_count(metric)
-    for field, called in (("interval", "interval"), ("initialDelay", "startDelay")):
-        if metric.get(field):
-            try:
-                span(metric[field])
-            except ExpressionError as error:
-                raise SpecInvalid(f"invalid {called} string: {error}") from error
-    _validate_provider(metric.get("provider") or {})
+    if found := faults(metric, earlier):
+        raise SpecInvalid(found[0])
+
+
+def faults(metric: Metric, earlier: Collection[str]) -> list[str]:
+    """What is wrong with a metric after those of the names in `earlier`, one for each rule."""
+    found = [f"duplicate name '{name}'"] if (name := str(metric.get("name", ""))) in earlier else []
+    for rule in (_validate_limits, _validate_count, _validate_interval, _validate_delay, _validate_provider):
+        try:
+            rule(metric)
+        except SpecInvalid as error:
+            found.append(str(error))
+    return list(dict.fromkeys(found))
+
+
+def _validate_interval(metric: Metric) -> None:
+    _validate_span(metric.get("interval"), "interval")
+
+
+def _validate_delay(metric: Metric) -> None:
+    _validate_span(metric.get("initialDelay"), "startDelay")
+
+
+def _validate_span(text: Any, called: str) -> None:
+    try:
+        if text:
+            span(text)
+    except ExpressionError as error:
+        raise SpecInvalid(f"invalid {called} string: {error}") from error
 
 
 def _validate_limits(metric: Metric) -> None:
@@ -130,8 +148,8 @@ def _validate_count(metric: Metric) -> None:
         raise SpecInvalid("interval must be specified when count > 1")
 
 
-def _validate_provider(provider: Mapping[str, Any]) -> None:
-    named = [name for name, config in provider.items() if config is not None]
+def _validate_provider(metric: Metric) -> None:
+    named = [name for name, config in (metric.get("provider") or {}).items() if config is not None]
     if not named:
         raise SpecInvalid("no provider specified")
     if len(named) > 1:

@@ -14,13 +14,15 @@ from tidegate import plugins
 from tidegate.crd.generate import schemas
 from tidegate.crd.strict import unknown_fields
 from tidegate.keys import GROUP
+from tidegate_analyzer.template_faults import ProviderFault, faults
 from tidegate_planner.validation import References, problems
 from tidegate_planner.workloads import reference_of, resolved, unresolvable, workload_in
 
 Manifest = dict[str, Any]
+TEMPLATES = ("AnalysisTemplate", "ClusterAnalysisTemplate", "AnalysisRun")
 
 
-def complaints(documents: Iterable[Mapping[str, Any]]) -> list[str]:
+def complaints(documents: Iterable[Mapping[str, Any]], provider_fault: ProviderFault = lambda _name, _config: "") -> list[str]:
     """`Rollout/web: spec.strategy...: what is wrong`, in the order of the file. Objects of other groups are only referred to."""
     held = [dict(each) for each in documents]
     declared, unreadable = _declared(held)
@@ -33,7 +35,12 @@ def complaints(documents: Iterable[Mapping[str, Any]]) -> list[str]:
         ambassador_mappings=_by_name(held, "Mapping"),
         step_plugins=declared.get(plugins.STEP),
     )
-    found = [(each, text) for each in held if _is_ours(each) for text in _complaints(each, references, held, declared)]
+    found = [
+        (each, text)
+        for each in held
+        if _is_ours(each)
+        for text in [*_complaints(each, references, held, declared), *_of_template(each, provider_fault)]
+    ]
     return [*unreadable, *(f"{_named(each)}: {text}" for each, text in found)]
 
 
@@ -92,6 +99,18 @@ def _rollout_complaints(manifest: Manifest, references: References, held: Sequen
     if reference is not None and workload is not None and unresolvable(manifest, reference, workload) is None:
         manifest, references = resolved(manifest, workload), replace(references, workload_resolved=True)
     yield from (str(each) for each in problems(manifest, references))
+
+
+def _of_template(manifest: Manifest, provider_fault: ProviderFault) -> Iterator[str]:
+    """A template's own faults, unless a field is misspelt: then what is missing may be just that."""
+    if manifest.get("kind") not in TEMPLATES or unknown_fields(manifest):
+        return
+    yield from faults(manifest, provider_fault)
+    kinds = {True: "ClusterAnalysisTemplate", False: "AnalysisTemplate"}
+    for index, reference in enumerate((manifest.get("spec") or {}).get("templates") or ()):
+        named = (kinds[bool(reference.get("clusterScope"))], reference.get("templateName"))
+        if named == (manifest.get("kind"), (manifest.get("metadata") or {}).get("name")):
+            yield f"spec.templates[{index}]: a template cannot hold itself"
 
 
 def _by_name(held: Iterable[Manifest], kind: str) -> dict[str, Manifest]:

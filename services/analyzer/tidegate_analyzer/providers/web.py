@@ -12,7 +12,7 @@ from tidegate.outbound import Call
 from tidegate_analyzer.answers import NotJson, document
 from tidegate_analyzer.authentication import bearer
 from tidegate_analyzer.expression import json_of
-from tidegate_analyzer.jsonpath import NO_VALUE, JsonPathError, NoValue, parsed
+from tidegate_analyzer.jsonpath import NO_VALUE, JsonPath, JsonPathError, NoValue, parsed
 from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, Tools
 
 NAME: Final = "web"
@@ -58,6 +58,14 @@ def call_of(config: Config) -> Call:
         timeout=float(config.get("timeoutSeconds") or DEFAULT_SECONDS),
         insecure=bool(config.get("insecure")),
     )
+
+
+def path_of(config: Config) -> JsonPath:
+    """Where in the answer the value lies. Pure."""
+    try:
+        return parsed(config.get("jsonPath") or "")
+    except JsonPathError as error:
+        raise NotMeasured(f"Could not find JSONPath in body: {error}") from error
 
 
 def measured(body: bytes, path: str) -> Measured:
