@@ -940,6 +940,12 @@ async def test_job_is_not_started_twice_for_one_measurement(job, kube):
     assert len(kube.snapshot(JOB)) == 1
 
 
+async def test_jobs_of_measurements_that_are_no_longer_shown_are_deleted(job, kube):
+    for number in range(1, 6):
+        await job.measure(CHECK, replace(context(number=number), kept=3))
+    assert [each["metadata"]["name"] for each in kube.snapshot(JOB)] == [f"{UID}.rate.{number}" for number in (3, 4, 5)]
+
+
 async def test_job_of_someone_else_is_not_taken_for_ones_own(job, kube):
     kube.put(JOB, {"metadata": {"namespace": "shop", "name": NAME}, "spec": {}})
     with pytest.raises(NotMeasured, match="already exists and belongs to someone else"):

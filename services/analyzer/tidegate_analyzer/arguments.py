@@ -3,10 +3,12 @@
 How the run got them is in `tidegate.arguments`. Pure: Secrets are named here and fetched elsewhere.
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from tidegate.arguments import ArgumentError
 
@@ -88,6 +90,12 @@ def _argument(tag: str, resolved: Mapping[str, str]) -> str:
 
 def redacted(text: str, secrets: Iterable[str]) -> str:
     """Text for messages and logs, with the value of every Secret hidden; longest first, so that no rest of one shows."""
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, HIDDEN)
+    spelled = {way for secret in secrets if secret for way in _spelled(secret)}
+    for way in sorted(spelled, key=len, reverse=True):
+        text = text.replace(way, HIDDEN)
     return text
+
+
+def _spelled(secret: str) -> set[str]:
+    """As it stands in a text, in a URL, in a form and in JSON."""
+    return {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), json.dumps(secret)[1:-1]}

@@ -15,10 +15,21 @@ import structlog
 
 from tidegate.errors import UnknownName
 from tidegate.outbound import CallFailed
-from tidegate_analyzer import judge
+from tidegate_analyzer import judge, sharing
 from tidegate_analyzer.arguments import redacted
 from tidegate_analyzer.metrics import timestamp
-from tidegate_analyzer.provider import Context, Decided, Measured, NotMeasured, Outcome, Provider, Providers, Resumable, Unfinished
+from tidegate_analyzer.provider import (
+    Context,
+    Decided,
+    Measured,
+    NotMeasured,
+    OnlyAsks,
+    Outcome,
+    Provider,
+    Providers,
+    Resumable,
+    Unfinished,
+)
 from tidegate_analyzer.rounds import Json, Taken
 
 AT_ONCE: Final = 500
@@ -36,6 +47,7 @@ class Measurer:
     def __init__(self, providers: Providers, *, clock: Callable[[], datetime]) -> None:
         self._providers = providers
         self._clock = clock
+        self._questions = sharing.Questions()
         self._slots: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
 
     async def take(
@@ -61,7 +73,10 @@ class Measurer:
         if provider is None:
             raise UnknownName("metric provider", name, self._providers)
         if action == "start" or before is None:
-            return await provider.measure(config, context)
+            if not isinstance(provider, OnlyAsks):
+                return await provider.measure(config, context)
+            key, oldest = sharing.question(name, config, context), sharing.window(context)
+            return await self._questions.answered(key, lambda: provider.measure(config, context), oldest=oldest)
         return await _continued(provider, name, action)(config, context, before.get("metadata") or {})
 
     def _judged(self, metric: Mapping[str, Any], outcome: Outcome) -> Json:

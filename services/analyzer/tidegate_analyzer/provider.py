@@ -27,7 +27,8 @@ class NotMeasured(TidegateError):  # noqa: N818 - reads as the fact it states
 class Context:
     """For whom is measured. `number` counts the metric's measurements from 1, Errors included.
 
-    `interval` is the metric's, as it is written; `run_started` is unknown while the run's first round is measured.
+    `interval` is the metric's, as it is written; `run_started` is unknown while the run's first round is measured; `kept` is how
+    many of its measurements the run shows, and so how much of their traces is worth keeping.
     """
 
     namespace: str
@@ -38,6 +39,7 @@ class Context:
     now: datetime
     interval: str = ""
     run_started: datetime | None = None
+    kept: int = 10
 
     @property
     def key(self) -> str:
@@ -82,6 +84,10 @@ class Provider(Protocol):
     """The port."""
 
     async def measure(self, config: Config, context: Context) -> Outcome: ...
+
+
+class OnlyAsks:
+    """Marks a provider that leaves no trace where it asks: runs with the same question may share an answer (`sharing`)."""
 
 
 @runtime_checkable

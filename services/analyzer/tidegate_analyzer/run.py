@@ -22,7 +22,7 @@ from tidegate_analyzer import arguments, judge
 from tidegate_analyzer.api import Api
 from tidegate_analyzer.arguments import HIDDEN
 from tidegate_analyzer.measure import Measurer
-from tidegate_analyzer.metrics import SpecInvalid, instant, timestamp
+from tidegate_analyzer.metrics import DEFAULT_MEASUREMENTS_KEPT, SpecInvalid, instant, kept_measurements, timestamp
 from tidegate_analyzer.provider import Context
 from tidegate_analyzer.rounds import Json, Taken, is_finished, is_news, next_number, resolved, result_of, with_taken
 from tidegate_analyzer.schedule import Schedule, expires_at, schedule
@@ -146,6 +146,7 @@ class Runs:
         context = Context(
             namespace=key[0], run=key[1], uid=life.uid, metric=name, number=next_number(result), now=self._clock(),
             interval=str(metric.get("interval") or ""), run_started=instant((run.get("status") or {}).get("startedAt")),
+            kept=kept_measurements(run["spec"]).get(name, DEFAULT_MEASUREMENTS_KEPT),
         )  # fmt: skip
         before = last if action != "start" else None
         work = self._measurer.take(action, metric, context, before=before, secrets=life.secrets or frozenset())

@@ -112,3 +112,16 @@ def test_an_argument_can_never_add_a_field_or_another_argument(value: str) -> No
 
 def test_secrets_do_not_show_in_messages() -> None:
     assert redacted("auth abc failed for abcdef", ["abc", "abcdef", ""]) == "auth ***** failed for *****"
+
+
+@pytest.mark.parametrize(
+    "text", ['GET "https://x/?t=p%40ss%2Fw+rd"', "GET https://x/p%40ss/w%20rd", '{"t": "p@ss/w rd"}', "t=p%40ss%2Fw%20rd&u=1"]
+)
+def test_secrets_do_not_show_in_urls_and_forms_either(text: str) -> None:
+    hidden = redacted(text, ["p@ss/w rd"])
+    assert "*****" in hidden
+    assert "ss" not in hidden
+
+
+def test_a_secret_with_a_quotation_mark_does_not_show_in_json() -> None:
+    assert redacted('{"t": "a\\"b"}', ['a"b']) == '{"t": "*****"}'

@@ -18,7 +18,7 @@ from tidegate_analyzer.answers import NotJson, document, inside, is_number
 from tidegate_analyzer.arguments import redacted
 from tidegate_analyzer.expression import ExpressionError
 from tidegate_analyzer.metrics import span, timestamp
-from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, Tools
+from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, OnlyAsks, Tools
 
 NAME: Final = "cloudWatch"
 SECONDS: Final = 30.0
@@ -29,7 +29,7 @@ HEADERS: Final = (
 )
 
 
-class CloudWatch:
+class CloudWatch(OnlyAsks):
     """See the module's docstring."""
 
     def __init__(self, tools: Tools) -> None:

@@ -17,7 +17,7 @@ from tidegate_analyzer.datadog_tables import BadTable, Group, Table, groups_text
 from tidegate_analyzer.expression import ExpressionError
 from tidegate_analyzer.logins import Logins, NoLogin, quoted
 from tidegate_analyzer.metrics import span
-from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, Tools
+from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, OnlyAsks, Tools
 
 NAME: Final = "datadog"
 SECRET: Final = "datadog"  # noqa: S105 - the name of one
@@ -26,7 +26,7 @@ REVIEW: Final = "Please review the Analysis Template."
 NO_DATA: Final = Measured(result=None, value="[]")
 
 
-class Datadog:
+class Datadog(OnlyAsks):
     """See the module's docstring."""
 
     def __init__(self, tools: Tools) -> None:

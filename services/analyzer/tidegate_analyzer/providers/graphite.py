@@ -8,13 +8,13 @@ from tidegate.outbound import Answer, Call
 from tidegate_analyzer import expression
 from tidegate_analyzer.answers import NotJson, document, fixed_number, inside, is_number
 from tidegate_analyzer.logins import quoted
-from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, Tools
+from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, OnlyAsks, Tools
 
 NAME: Final = "graphite"
 SECONDS: Final = 10.0
 
 
-class Graphite:
+class Graphite(OnlyAsks):
     """See the module's docstring."""
 
     def __init__(self, tools: Tools) -> None:

@@ -14,7 +14,7 @@ from tidegate_analyzer import expression
 from tidegate_analyzer.annotated_csv import BadCsv, column
 from tidegate_analyzer.answers import NotJson, document, inside
 from tidegate_analyzer.logins import Logins, quoted
-from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, Texts, Tools
+from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, OnlyAsks, Texts, Tools
 
 NAME: Final = "influxdb"
 PROFILE: Final = "influxdb"
@@ -24,7 +24,7 @@ BUSY: Final = {429: "too many requests: exceeded rate limit", 503: "unavailable:
 """What an answer without a text means."""
 
 
-class Influxdb:
+class Influxdb(OnlyAsks):
     """See the module's docstring."""
 
     def __init__(self, tools: Tools) -> None:

@@ -4,7 +4,9 @@ The Job's name follows from run, metric and number, so that whoever measures the
 It is a child of the run and goes with it.
 """
 
+import contextlib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from math import sqrt
 from typing import Any, Final
@@ -43,6 +45,7 @@ class Job:
             await self._require_own(context, name)
         except KubeError as error:
             raise NotMeasured(str(error)) from error
+        await self._collect(context)
         return Unfinished(resume_at=context.now, metadata={JOB_NAME: name, JOB_NAMESPACE: context.namespace})
 
     async def resume(self, config: Config, context: Context, metadata: Texts) -> Outcome:  # noqa: ARG002 - the port's
@@ -67,6 +70,13 @@ class Job:
         except KubeError as error:
             raise NotMeasured(str(error)) from error
         return Decided(phase="Inconclusive", message="Metric Terminated", metadata=metadata)
+
+    async def _collect(self, context: Context) -> None:
+        """The Job of the measurement that the run shows no longer. One that cannot be deleted goes with its run."""
+        if context.number > context.kept:
+            outdated = replace(context, number=context.number - context.kept)
+            with contextlib.suppress(KubeError):
+                await self._kube.delete(JOB, context.namespace, job_name(outdated))
 
     async def _require_own(self, context: Context, name: str) -> None:
         try:

@@ -15,7 +15,7 @@ from tidegate_analyzer.answers import NotJson, document, inside
 from tidegate_analyzer.arguments import redacted
 from tidegate_analyzer.expression import json_of
 from tidegate_analyzer.logins import Logins, quoted
-from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, Texts, Tools
+from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, OnlyAsks, Texts, Tools
 
 NAME: Final = "newRelic"
 PROFILE: Final = "newrelic"
@@ -34,7 +34,7 @@ GRAPHQL: Final = (
 )
 
 
-class NewRelic:
+class NewRelic(OnlyAsks):
     """See the module's docstring."""
 
     def __init__(self, tools: Tools, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:

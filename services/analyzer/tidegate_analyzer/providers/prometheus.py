@@ -20,7 +20,7 @@ from tidegate_analyzer.answers import plain_number
 from tidegate_analyzer.authentication import basic, bearer
 from tidegate_analyzer.expression import ExpressionError
 from tidegate_analyzer.metrics import span
-from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, Tools
+from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, OnlyAsks, Tools
 
 NAME: Final = "prometheus"
 DEFAULT_SECONDS: Final = 30.0
@@ -37,7 +37,7 @@ class Query:
     form: tuple[tuple[str, str], ...]
 
 
-class Prometheus:
+class Prometheus(OnlyAsks):
     """See the module's docstring."""
 
     def __init__(self, tools: Tools) -> None:

@@ -12,7 +12,7 @@ from tidegate.outbound import Answer, Call
 from tidegate_analyzer.answers import NotJson, document, inside
 from tidegate_analyzer.expression import ExpressionError, json_of
 from tidegate_analyzer.metrics import span
-from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, Tools
+from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, OnlyAsks, Tools
 
 NAME: Final = "skywalking"
 SECONDS: Final = 30.0
@@ -20,7 +20,7 @@ JSON: Final = "application/json; charset=utf-8"
 MINUTES: Final = "%Y-%m-%d %H%M"
 
 
-class Skywalking:
+class Skywalking(OnlyAsks):
     """See the module's docstring."""
 
     def __init__(self, tools: Tools) -> None:

@@ -13,14 +13,14 @@ from urllib.parse import urlencode
 from tidegate.outbound import Answer, Call
 from tidegate_analyzer.answers import NotJson, document, fixed_number, inside, is_number
 from tidegate_analyzer.logins import Logins, quoted
-from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, Texts, Tools
+from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, OnlyAsks, Texts, Tools
 
 NAME: Final = "wavefront"
 TOKENS: Final = "wavefront-api-tokens"
 SECONDS: Final = 30.0
 
 
-class Wavefront:
+class Wavefront(OnlyAsks):
     """See the module's docstring. The scheme is not the user's to choose: the token would travel in the open."""
 
     def __init__(self, tools: Tools, *, scheme: str = "https") -> None:
