@@ -196,6 +196,7 @@ class Router(Part):
 
     router: str
     config: dict[str, Any]
+    split: Split | None = Field(default=None, description="this router's own, where its Services differ from the others'")
 
 
 class TrafficRequested(Message):

@@ -11,7 +11,7 @@ from typing import Any
 from tidegate.durations import epoch, rfc3339
 from tidegate.messages import TrafficRequested
 from tidegate.rollout import Analysis, Experiment, Pause, Plugin, SetCanaryScale, SetHeaderRoute, SetMirrorRoute, SetWeight, Step
-from tidegate_planner import analysis, canary_sizes, delays, routing, step_plugins, targets
+from tidegate_planner import analysis, canary_sizes, delays, ping_pong, routing, step_plugins, targets
 from tidegate_planner.progress import (
     CANARY_PAUSE,
     FULL_PROMOTION,
@@ -160,8 +160,8 @@ def section(at: Situation) -> dict[str, Any]:
     fields: dict[str, Any] = dict(analysis.run_statuses(at))
     if at.progress.step_calls:
         fields["stepPluginStatuses"] = statuses_of(at.progress.step_calls)
-    split = weights(at)
-    return {**fields, "weights": split} if split else fields
+    parts = {"weights": weights(at), "stablePingPong": ping_pong.told(at)}
+    return {**fields, **{field: part for field, part in parts.items() if part}}
 
 
 def weights(at: Situation) -> Json | None:

@@ -95,8 +95,8 @@ def _carried(at: Situation, each: ReplicaSet) -> int:
 
     Pods asked for by number (`setCanaryScale`) may be fewer than that, but not none (N22).
     """
-    stable_service = at.seen.services.get(at.canary.stable_service)
-    left_behind = each in at.roles.older and stable_service is not None and stable_service.hash == each.hash
+    chosen = {at.seen.services[name].hash for name in routing.stable_services(at) if name in at.seen.services}
+    left_behind = each in at.roles.older and each.hash in chosen
     if left_behind or not routing.settled(at):
         return at.spec.replicas
     side = routing.canary_side(at)

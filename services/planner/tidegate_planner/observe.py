@@ -232,7 +232,7 @@ class Observer:
         if isinstance(strategy, BlueGreen):
             names = {strategy.active_service, strategy.preview_service}
         else:
-            names = {strategy.stable_service, strategy.canary_service}
+            names = {strategy.stable_service, strategy.canary_service, strategy.ping_service, strategy.pong_service}
         held = {name: self._world.services.get(namespace, name) for name in names - {""}}
         return {name: service_of(each) for name, each in held.items() if each is not None}
 

@@ -9,7 +9,8 @@ import hashlib
 from dataclasses import dataclass
 
 from tidegate.messages import Destination, HeaderRoute, MirrorRoute, Router, ServiceTarget, Split, TrafficRequested
-from tidegate.rollout import SetHeaderRoute, SetMirrorRoute
+from tidegate.rollout import RouterConfig, SetHeaderRoute, SetMirrorRoute
+from tidegate_planner import ping_pong
 from tidegate_planner.seen import ReplicaSet, Traffic
 from tidegate_planner.situation import Situation
 from tidegate_planner.targets import (
@@ -26,11 +27,16 @@ from tidegate_planner.targets import (
 def wanted(at: Situation) -> TrafficRequested | None:
     """The whole request, or None where the rollout names neither Services nor routers, or nothing may be touched yet."""
     services = _service_targets(at)
-    split = _split(at) if at.canary.traffic_routing else None
+    split = _split(at, _sides(at)) if at.canary.traffic_routing else None
     if not services and split is None:
         return None
-    routers = tuple(Router(router=each.name, config=dict(each.config)) for each in at.canary.routers) if split else ()
+    routers = tuple(_router(at, each, split) for each in at.canary.routers) if split else ()
     return request_for(at, services=services, routers=routers, split=split)
+
+
+def _router(at: Situation, configured: RouterConfig, split: Split) -> Router:
+    own = _split(at, _sides(at, configured.name))
+    return Router(router=configured.name, config=dict(configured.config), split=None if own == split else own)
 
 
 def request_for(
@@ -91,8 +97,37 @@ def _service_targets(at: Situation) -> tuple[ServiceTarget, ...]:
     side = canary_side(at)
     to_canary = side.behind if canary.traffic_routing and side.weight else at.roles.stable if progress.abort else at.roles.new
     pairs = ((canary.stable_service, at.roles.stable), (canary.canary_service, to_canary))
-    targets = (service_target(at, service, chosen) for service, chosen in pairs)
+    targets = [service_target(at, service, chosen) for service, chosen in pairs]
+    if ping_pong.is_on(canary):
+        targets += _ping_pong_targets(at, side)
     return tuple(target for target in targets if target is not None)
+
+
+def _ping_pong_targets(at: Situation, side: "Side") -> list[ServiceTarget | None]:
+    """The canary's Service chooses its pods before they are ready: a load balancer may make them ready only once they are
+    registered with it. While it has traffic it is switched like any other, onto pods that serve."""
+    stable_service, canary_service = ping_pong.sides(at)
+    stable, new = service_target(at, stable_service, at.roles.stable), at.roles.new
+    if at.progress.fully_promoted:
+        return [stable]
+    recorded = recorded_weights(at)
+    has_traffic = at.canary.traffic_routing and recorded is not None and recorded.canary > 0
+    if new is not None and not has_traffic and not side.weight:
+        return [stable, ServiceTarget(service=canary_service, hash=new.hash)]
+    return [stable, service_target(at, canary_service, side.behind if side.weight else new)]
+
+
+def _sides(at: Situation, router: str = "") -> tuple[str, str]:
+    """The names of the stable and the canary side as a router divides traffic between them: ALB prefers ping and pong, the others
+    take them where there is nothing else (3.7)."""
+    plain = (at.canary.stable_service, at.canary.canary_service)
+    return ping_pong.sides(at) if ping_pong.is_on(at.canary) and (router == "alb" or not any(plain)) else plain
+
+
+def stable_services(at: Situation) -> set[str]:
+    """Those through which the stable version gets its traffic."""
+    taking_turns = {ping_pong.sides(at)[0]} if ping_pong.is_on(at.canary) else set()
+    return ({at.canary.stable_service} | taking_turns) - {""}
 
 
 def service_target(at: Situation, service: str, chosen: ReplicaSet | None) -> ServiceTarget | None:
@@ -178,13 +213,14 @@ def _carried_now(at: Situation) -> int:
     return max(recorded.canary if recorded else 0, at.canary.max_weight * available // max(1, at.spec.replicas))
 
 
-def _split(at: Situation) -> Split:
-    canary = at.canary
-    side = canary_side(at)
+def _split(at: Situation, services: tuple[str, str]) -> Split:
+    """`services`: the stable side's and the canary side's."""
+    canary, side = at.canary, canary_side(at)
+    stable_service, canary_service = services
     managed, rest = _canary_serves(at), canary.max_weight - side.weight
     return Split(
-        canary=Destination(weight=side.weight, service=canary.canary_service or None, hash=_hash(side.behind)),
-        stable=Destination(weight=rest, service=canary.stable_service or None, hash=_hash(at.roles.stable)),
+        canary=Destination(weight=side.weight, service=canary_service or None, hash=_hash(side.behind)),
+        stable=Destination(weight=rest, service=stable_service or None, hash=_hash(at.roles.stable)),
         header_routes=_header_routes(at) if managed else (),
         mirror_routes=_mirror_routes(at) if managed else (),
         managed_routes=canary.managed_routes,

@@ -24,4 +24,4 @@ def _field(spec: Spec) -> str | None:
     for index, step in enumerate(spec.strategy.steps):
         if isinstance(step, Experiment):
             return f"spec.strategy.canary.steps[{index}].experiment"
-    return "spec.strategy.canary.pingPong" if spec.strategy.ping_service else None
+    return None

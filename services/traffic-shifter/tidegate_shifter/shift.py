@@ -63,7 +63,8 @@ class Shifter:
         if request.split is not None:
             blocked = unready and not _gives_the_canary_nothing(request.split)
             route = self._look if blocked else self._route
-            parts += await asyncio.gather(*(self._part(route, each, request, request.split, owner) for each in request.routers))
+            asked = [(each, each.split or request.split) for each in request.routers]
+            parts += await asyncio.gather(*(self._part(route, each, request, split, owner) for each, split in asked))
         reports = tuple(part.report for part in parts)
         troubles = [f"{report.router}: {report.message}" for report in reports if report.state != "applied"]
         answer = TrafficApplied(

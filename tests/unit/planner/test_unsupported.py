@@ -16,9 +16,8 @@ def rollout(canary: dict[str, Any], **spec: Any) -> dict[str, Any]:
     ("manifest", "field"),
     [
         (rollout({"steps": [{"setWeight": 5}, {"experiment": {"templates": []}}]}), "spec.strategy.canary.steps[1].experiment"),
-        (rollout({"pingPong": {"pingService": "a", "pongService": "b"}}), "spec.strategy.canary.pingPong"),
     ],
-    ids=["experiment step", "ping-pong"],
+    ids=["experiment step"],
 )
 def test_a_rollout_that_asks_for_what_cannot_be_done_yet_is_told_which_field_it_is(manifest: dict[str, Any], field: str) -> None:
     told = unsupported_in(manifest, spec_of(manifest))

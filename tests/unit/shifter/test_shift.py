@@ -66,6 +66,16 @@ async def test_every_router_gets_the_same_split_and_its_own_configuration():
     assert (done.answer.state, done.again) == ("applied", "")
 
 
+async def test_a_router_with_a_split_of_its_own_gets_that_one():
+    """ALB prefers ping and pong where the others go by the stable and the canary Service."""
+    a, b = Scripted(), Scripted()
+    asked = request("a", "b")
+    own = Split(canary=Destination(weight=20, service="ping"), stable=Destination(weight=80, service="pong"))
+    first, second = asked.routers
+    await shift(asked.model_copy(update={"routers": (first.model_copy(update={"split": own}), second)}), a=a, b=b)
+    assert (a.asked[0].split, b.asked[0].split) == (own, asked.split)
+
+
 async def test_one_failing_router_is_named_and_does_not_stop_the_others():
     b = Scripted()
     done = await shift(request("a", "b"), a=Scripted(Refused("Ingress shop/web does not exist")), b=b)

@@ -31,7 +31,7 @@ def scenario_of(seed: int) -> Scenario:
     edits = _edits(chance, routed=routed)
     return Scenario(
         seed=seed,
-        manifest=_with_window(seed, _manifest(chance, routed=routed)),
+        manifest=_with_turns(seed, _with_window(seed, _manifest(chance, routed=routed))),
         behaviours={version: _behaviour(chance, first=version == "v1") for version in VERSIONS},
         edits=edits,
         faults=_faults(chance),
@@ -139,6 +139,17 @@ def _with_window(seed: int, manifest: dict[str, Any]) -> dict[str, Any]:
     if chance.random() >= 0.3:
         return manifest
     return {**manifest, "spec": {**manifest["spec"], "rollbackWindow": {"revisions": chance.choice([0, 1, 2, 5])}}}
+
+
+def _with_turns(seed: int, manifest: dict[str, Any]) -> dict[str, Any]:
+    """Ping and pong, beside the two usual Services or in their place."""
+    chance, canary = random.Random(f"turns/{seed}"), manifest["spec"]["strategy"]["canary"]  # noqa: S311 - as above
+    if chance.random() >= 0.2:
+        return manifest
+    plain = {} if chance.random() < 0.7 else {key: canary[key] for key in ("stableService", "canaryService") if key in canary}
+    rest = {key: value for key, value in canary.items() if key not in {"stableService", "canaryService"}}
+    strategy = {"canary": {**rest, **plain, "pingPong": {"pingService": "ping", "pongService": "pong"}}}
+    return {**manifest, "spec": {**manifest["spec"], "strategy": strategy}}
 
 
 def _limits(chance: random.Random) -> dict[str, Any]:

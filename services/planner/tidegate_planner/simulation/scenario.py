@@ -97,6 +97,7 @@ def services_named_in(strategy: Json) -> list[str]:
     """Those that a strategy of either kind moves."""
     canary, blue_green = strategy.get("canary") or {}, strategy.get("blueGreen") or {}
     names = [canary.get(field) for field in ("stableService", "canaryService")]
+    names += [(canary.get("pingPong") or {}).get(field) for field in ("pingService", "pongService")]
     names += [blue_green.get(field) for field in ("activeService", "previewService")]
     return [name for name in names if name]
 
