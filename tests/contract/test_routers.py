@@ -305,6 +305,7 @@ ROWS |= {
         weights=alb_weights,
         managed=alb_managed,
         foreign=alb_foreign,
+        lacks=frozenset({Feature.VERIFICATION}),  # AWS is asked, not the object: tests/integration/shifter/test_asking_aws.py
     ),
 }
 

@@ -1,6 +1,6 @@
-"""Which backends of a shared object only we put there, so that a finished rollout leaves the object as it was found (N46). Pure.
+"""What of a shared object only we put there, so that a finished rollout leaves the object as it was found (N46). Pure.
 
-One entry per Rollout, like the fence: `<namespace>/<rollout>=<backend>+<backend>`.
+One entry per Rollout, like the fence: `<namespace>/<rollout>=<what>+<what>`: backends, and the rules of managed routes.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,14 +10,15 @@ from tidegate_shifter.fence import Manifest, annotation_of, entries, entries_tex
 from tidegate_shifter.router import Owner
 
 ADDED: Final = "tidegate.dev/added-backends"
+MANAGED_RULES: Final = "tidegate.dev/managed-rules"
 
 
-def added_by(owner: Owner, manifest: Mapping[str, Any]) -> set[str]:
-    return set(filter(None, entries(annotation_of(manifest, ADDED)).get(str(owner), "").split("+")))
+def added_by(owner: Owner, manifest: Mapping[str, Any], *, key: str = ADDED) -> set[str]:
+    return set(filter(None, entries(annotation_of(manifest, key)).get(str(owner), "").split("+")))
 
 
-def with_added(manifest: Manifest, owner: Owner, names: Iterable[str]) -> Manifest:
-    held = {key: text for key, text in entries(annotation_of(manifest, ADDED)).items() if key != str(owner)}
+def with_added(manifest: Manifest, owner: Owner, names: Iterable[str], *, key: str = ADDED) -> Manifest:
+    held = {name: text for name, text in entries(annotation_of(manifest, key)).items() if name != str(owner)}
     if present := "+".join(sorted(names)):
         held[str(owner)] = present
-    return with_annotation(manifest, ADDED, entries_text(held))
+    return with_annotation(manifest, key, entries_text(held))

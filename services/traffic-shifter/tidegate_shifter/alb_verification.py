@@ -12,9 +12,25 @@ from typing import Any, Final
 from tidegate.kube.kinds import Object
 from tidegate.messages import Destination, Record
 from tidegate_shifter.alb_actions import Context
-from tidegate_shifter.load_balancers import Forward, LoadBalancer, TargetGroup
 
 VERIFIED: Final = "TargetGroupVerified"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadBalancer:
+    name: str
+    arn: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetGroup:
+    name: str
+    arn: str
+    tags: Mapping[str, str]
+
+
+Forward = Mapping[str, int | None]
+"""One action of a listener or rule: ARN of each target group it forwards to -> its weight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

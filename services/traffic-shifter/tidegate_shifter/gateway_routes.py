@@ -4,14 +4,16 @@ In each rule that names the stable Service, two backendRefs are written, the sta
 backendRefs, weights, rules, filters and annotations stay as they are (GW#203).
 
 * Managed header and mirror routes are rules placed before the others, known by their names (`name`, `name-1`, ...: one for each
-  rule they are made from) and by leading to our Services only. There is no index kept elsewhere that a restart could lose
-  (GW#191), and they are computed anew each time, so they cannot pile up (AR#3276).
+  rule they are made from) or, where the cluster drops those, by a note on the route itself; and by leading to our Services only.
+  No index is kept elsewhere that a restart could lose (GW#191), and all are computed anew, so they cannot pile up (AR#3276).
 * A backendRef that only we put there (the canary's beside a lone stable, an experiment's) is noted in an annotation and removed
   when its weight is 0, so that a finished rollout leaves the list as it was found (N46).
 * While traffic is divided the route carries the plugin's in-progress label and its list of active rollouts, which GitOps ignore
   rules are written against.
 """
 
+import hashlib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ from typing import Any, Final
 
 from tidegate.kube.kinds import HTTP_ROUTE, Kind, Object
 from tidegate.messages import HeaderRoute, Split
-from tidegate_shifter.added import added_by, with_added
+from tidegate_shifter.added import MANAGED_RULES, added_by, with_added
 from tidegate_shifter.fence import annotation_of, with_annotation, with_label
 from tidegate_shifter.managed import ManagedRoute, in_order, string_match
 from tidegate_shifter.router import Owner, Refused
@@ -31,6 +33,8 @@ DEFAULT_MATCHES: Final[Mapping[str, list[Json]]] = {
     "HTTPRoute": [{"path": {"type": "PathPrefix", "value": "/"}}],
     "GRPCRoute": [{}],
 }
+CORE: Final = ("", "core")
+"""The group of Services, and what Linkerd's users write for it."""
 PATH_TYPES: Final = {"exact": "Exact", "prefix": "PathPrefix", "regex": "RegularExpression"}
 
 
@@ -73,7 +77,7 @@ class Context:
 
     def service_of(self, ref: Json) -> str | None:
         """The Service of the Rollout's own namespace that a backendRef leads to."""
-        is_service = not ref.get("group") and ref.get("kind", "Service") == "Service"
+        is_service = ref.get("group", "") in CORE and ref.get("kind", "Service") == "Service"
         is_ours = ref.get("namespace", self.target.namespace) == self.owner.namespace
         return ref["name"] if is_service and is_ours else None
 
@@ -85,7 +89,7 @@ def patched(manifest: Object | None, context: Context) -> Object:
     """The route with this split: weights, managed rules and marks; the same again when applied to its own result."""
     if manifest is None:
         raise Refused(f"{context.target} does not exist; rollout {context.owner} sends its traffic through it")
-    rules = [rule for rule in manifest["spec"].get("rules") or () if not is_managed(rule, context)]
+    rules = own_rules(manifest, context)
     ours = [rule for rule in rules if is_weighted(rule, context)]
     if not ours:
         which = f"rule {context.route.rule!r}" if context.route.rule else "rule"
@@ -97,7 +101,25 @@ def patched(manifest: Object | None, context: Context) -> Object:
     present = [service for service in added if any(context.ref_in(rule, service) for rule in weighted)]
     managed = list(managed_rules([rule for rule in weighted if is_weighted(rule, context)], context))
     result = {**manifest, "spec": {**manifest["spec"], "rules": [*managed, *weighted]}}
-    return with_marks(with_added(result, context.owner, present), context)
+    noted = with_added(result, context.owner, map(fingerprint, managed), key=MANAGED_RULES)
+    return with_marks(with_added(noted, context.owner, present), context)
+
+
+def own_rules(manifest: Object, context: Context) -> list[Json]:
+    """Those of the route's author: all but the managed ones."""
+    made = added_by(context.owner, manifest, key=MANAGED_RULES)
+    return [rule for rule in manifest["spec"].get("rules") or () if not is_managed(rule, made, context)]
+
+
+def fingerprint(rule: Json) -> str:
+    """Tells a managed rule where rules have no names: the standard channel drops them before Gateway API 1.4.
+
+    By what it matches, where it leads and what it mirrors, never all the same in an author's rule; not by its weights.
+    """
+    leads = sorted(ref.get("name", "") for ref in rule.get("backendRefs") or ())
+    mirrors = [each["requestMirror"] for each in rule.get("filters") or () if "requestMirror" in each]
+    known = json.dumps([rule.get("matches"), leads, [each["backendRef"]["name"] for each in mirrors]], sort_keys=True)
+    return hashlib.blake2b(known.encode(), digest_size=6).hexdigest()
 
 
 def is_weighted(rule: Json, context: Context) -> bool:
@@ -122,7 +144,7 @@ def with_weights(rule: Json, context: Context, added: set[str]) -> Json:
 def ref_to(service: str, rule: Json, context: Context) -> Json:
     """A reference to a Service in the shape of the stable's: same port, same namespace."""
     model = context.ref_in(rule, service) or context.ref_in(rule, context.split.stable.service) or {}
-    shape = {key: model[key] for key in ("namespace", "port") if key in model}
+    shape = {key: model[key] for key in ("group", "namespace", "port") if key in model}
     return {"group": "", "kind": "Service", "name": service, **shape}
 
 
@@ -139,8 +161,8 @@ def with_marks(manifest: Object, context: Context) -> Object:
     return with_label(with_annotation(manifest, marks.active, ",".join(active)), marks.label, marks.value if active else None)
 
 
-def is_managed(rule: Json, context: Context) -> bool:
-    """A rule made here: it has a managed name and leads nowhere but to this Rollout's Services.
+def is_managed(rule: Json, made: set[str], context: Context) -> bool:
+    """A rule made here: it has a managed name, or matches what was noted, and leads nowhere but to this Rollout's Services.
 
     The second half matters on shared routes: two teams may both call their managed route `canary-header`.
     """
@@ -150,9 +172,8 @@ def is_managed(rule: Json, context: Context) -> bool:
     name = rule.get("name") or ""
     stem, _, number = name.rpartition("-")
     refs = rule.get("backendRefs") or ()
-    return (name in names or (stem in names and number.isdigit())) and all(
-        context.service_of(ref) in (split.canary.service, split.stable.service) for ref in refs
-    )
+    known = name in names or (stem in names and number.isdigit()) or (not name and fingerprint(rule) in made)
+    return known and all(context.service_of(ref) in (split.canary.service, split.stable.service) for ref in refs)
 
 
 def managed_rules(sources: list[Json], context: Context) -> Iterator[Json]:

@@ -4,8 +4,7 @@ Only what stays true is remembered (which load balancer has a DNS name); weights
 often an account may ask; being told so is an answer like any other failure here: said, and asked again later.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
@@ -15,6 +14,7 @@ from tidegate.aws.login import Aws
 from tidegate.aws.sigv4 import signed
 from tidegate.errors import TidegateError
 from tidegate.outbound import Answer, Call, CallFailed, Outbound
+from tidegate_shifter.alb_verification import Forward, LoadBalancer, TargetGroup
 
 SECONDS: Final = 10.0
 VERSION: Final = "2015-12-01"
@@ -27,23 +27,6 @@ MOST_PAGES: Final = 100
 
 class NotAnswered(TidegateError):  # noqa: N818 - reads as the fact it states
     """AWS gave no answer, or refused one. The text names the operation and what AWS said."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadBalancer:
-    name: str
-    arn: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetGroup:
-    name: str
-    arn: str
-    tags: Mapping[str, str]
-
-
-Forward = Mapping[str, int | None]
-"""One action of a listener or rule: ARN of each target group it forwards to -> its weight."""
 
 
 class LoadBalancers:

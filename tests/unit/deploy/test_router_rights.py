@@ -17,7 +17,16 @@ import pytest
 import yaml
 
 from tidegate.kube.cache import Cache
-from tidegate.kube.kinds import APP_MESH_VIRTUAL_ROUTER, APP_MESH_VIRTUAL_SERVICE, INGRESS, MAPPING, VIRTUAL_SERVICE, Kind, Object
+from tidegate.kube.kinds import (
+    APP_MESH_VIRTUAL_ROUTER,
+    APP_MESH_VIRTUAL_SERVICE,
+    HTTP_ROUTE,
+    INGRESS,
+    MAPPING,
+    VIRTUAL_SERVICE,
+    Kind,
+    Object,
+)
 from tidegate.kube.memory import MemoryKube
 from tidegate.kube.watch import WatchEvent
 from tidegate.messages import Destination, HeaderRoute, ServiceTarget, Split
@@ -66,12 +75,13 @@ SUBSETS = {"name": "rule", "canarySubsetName": "canary", "stableSubsetName": "st
 
 
 def gateway_scene() -> Scene:
-    """Routes of each family, by name and by label."""
+    """Routes of each family, by name and by label; the HTTPRoute that is named is Linkerd's."""
     spec = {"rules": [{"backendRefs": [{"name": each, "port": 80, "weight": 1} for each in SIDES]}]}
     families = gateway_api.FAMILIES
     named = {f"{family}Route": "web" for family in families}
     selected = {f"{family}RouteSelector": {"matchLabels": {"by": "label"}} for family in families}
-    return Scene({**named, **selected}, tuple((kinds[-1], "web", spec) for kinds in families.values()))
+    routes = [(kinds[-1], "web", spec) for kinds in families.values()]
+    return Scene({**named, **selected}, (*routes, (HTTP_ROUTE, "labelled", spec)))
 
 
 SCENES = {

@@ -5,8 +5,7 @@ import pytest
 from tidegate.kube.kinds import INGRESS
 from tidegate.messages import Destination, Split
 from tidegate_shifter.alb_actions import Context
-from tidegate_shifter.alb_verification import hostnames, judged
-from tidegate_shifter.load_balancers import LoadBalancer, TargetGroup
+from tidegate_shifter.alb_verification import LoadBalancer, TargetGroup, hostnames, judged
 from tidegate_shifter.router import Owner
 from tidegate_shifter.writing import Target
 

@@ -7,7 +7,7 @@ from tidegate.kube.kinds import GRPC_ROUTE, HTTP_ROUTE, Kind
 from tidegate.kube.memory import MemoryKube
 from tidegate.messages import Destination, Split
 from tidegate_shifter.router import Ask, Owner, Refused
-from tidegate_shifter.routers.gateway_api import FAMILIES, GatewayApi, acceptance, routes_in, selector_text
+from tidegate_shifter.routers.gateway_api import FAMILIES, GatewayApi, routes_in, selector_text
 
 
 def ask(config, canary=20):
@@ -143,31 +143,32 @@ async def test_what_is_seen_is_of_the_route_that_is_not_as_asked():
     assert (report.state, report.weight, report.message) == ("pending", 50, "HTTPRoute shop/b gives the canary 50")
 
 
-def parent(*conditions):
-    return {"conditions": [{"type": kind, "status": status, "observedGeneration": seen} for kind, status, seen in conditions]}
+async def test_linkerds_own_routes_are_written_where_the_gateway_apis_is_not_there():
+    """With the core group as its users write it, and a Service as the parent."""
+    linkerd = FAMILIES["http"][1]
+    found = route()
+    found["spec"]["parentRefs"] = [{"group": "core", "kind": "Service", "name": "web", "port": 80}]
+    found["spec"]["rules"][0]["backendRefs"][0] |= {"group": "core", "kind": "Service"}
+    kube = await cluster(found, kind=linkerd)
+    report = await GatewayApi(kube).apply(ask({"httpRoute": "web"}))
+    assert (report.state, report.weight, report.verified) == ("applied", 20, None)
+    (written,) = kube.snapshot(linkerd)
+    core = {"group": "core", "kind": "Service", "port": 80}
+    both = [core | {"name": name, "weight": weight} for name, weight in (("stable", 80), ("canary", 20))]
+    assert written["spec"]["rules"][0]["backendRefs"] == both
+    assert written["spec"]["parentRefs"] == found["spec"]["parentRefs"]
 
 
-FINE = parent(("Accepted", "True", 4), ("ResolvedRefs", "True", 4))
+async def test_an_abort_is_done_though_somebodys_backend_cannot_be_resolved():
+    kube = await cluster(route())
+    router = GatewayApi(kube)
+    await router.apply(ask({"httpRoute": "web"}))
+    (found,) = kube.snapshot(HTTP_ROUTE)
+    conditions = [{"type": "Accepted", "status": "True"}, {"type": "ResolvedRefs", "status": "False", "reason": "BackendNotFound"}]
+    kube.put(HTTP_ROUTE, {**found, "status": {"parents": [{"controllerName": "x", "conditions": conditions}]}})
+    assert (await router.apply(ask({"httpRoute": "web"}))).state == "pending"
+    assert (await router.apply(ask({"httpRoute": "web"}, canary=0))).state == "applied"
 
 
-@pytest.mark.parametrize(
-    ("parents", "verified", "told"),
-    [
-        ([], None, ""),
-        ([{"conditions": []}], None, ""),
-        ([FINE], True, ""),
-        ([FINE, parent(("Accepted", "True", 3))], False, "generation 3 of 4"),
-        ([parent(("Accepted", "True", 4), ("ResolvedRefs", "False", 4))], False, "ResolvedRefs is False"),
-        ([parent(("Accepted", "False", 4))], False, "Accepted is False"),
-        ([parent(("Programmed", "False", 1)), FINE], True, ""),
-    ],
-    ids=["nobody reports", "a report about nothing", "fine", "one lags", "a backend is missing", "refused", "other conditions"],
-)
-def test_controllers_verify_by_the_generation_they_accepted(parents, verified, told):
-    seen, message = acceptance({"metadata": {"generation": 4}, "status": {"parents": parents}})
-    assert seen is verified
-    assert told in message
-
-
-def test_every_family_is_of_the_gateway_api():
-    assert {kind.group for kinds in FAMILIES.values() for kind in kinds} == {GRPC_ROUTE.group}
+def test_every_family_is_of_the_gateway_api_first():
+    assert {kinds[0].group for kinds in FAMILIES.values()} == {GRPC_ROUTE.group}

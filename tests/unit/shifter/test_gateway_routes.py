@@ -329,3 +329,31 @@ def test_a_rollout_that_came_and_went_leaves_the_foreign_parts_as_they_were(foun
 
 def foreign(each):
     return {**each, "backendRefs": [ref for ref in each["backendRefs"] if ref["name"] not in ("stable", "canary")]}
+
+
+# --- clusters whose routes have no rule names --------------------------------------------------------------------------
+
+
+def without_names(manifest):
+    """As the standard channel stores it before Gateway API 1.4."""
+    stored = deepcopy(manifest)
+    for each in stored["spec"]["rules"]:
+        each.pop("name", None)
+    return stored
+
+
+def test_where_the_cluster_drops_rule_names_managed_rules_still_come_and_go_and_never_pile_up():
+    """GW#191, AR#3276. A rule of the author's own that leads to the canary by another header stays."""
+    own = rule("/", ref("canary", 1), matches=[{"headers": [{"name": "X-Team", "type": "Exact", "value": "shop"}]}])
+    author = route(own, rule("/", ref("stable"), ref("canary", 0)), rule("/docs", ref("stable"), ref("docs")))
+    found = author
+    for number in range(3):
+        found = without_names(patched(found, context(20 + number, header_routes=(header_route("first"), header_route("second")))))
+        assert len(found["spec"]["rules"]) == 3 + 4  # two for each rule with the stable Service
+    same = context(22, header_routes=(header_route("first"), header_route("second")))
+    assert without_names(patched(found, same)) == found
+    one = without_names(patched(found, context(22, header_routes=(header_route("second"),))))
+    assert len(one["spec"]["rules"]) == 3 + 2
+    rest = without_names(patched(one, context(0)))
+    assert [each["matches"] for each in rest["spec"]["rules"]] == [each["matches"] for each in author["spec"]["rules"]]
+    assert rest["metadata"].get("annotations", {}) == {}

@@ -2,8 +2,8 @@
 
 What a route must look like is `tidegate_shifter.gateway_routes`. Here: which routes, writing them, and what is seen of them.
 
-Verification reads `status.parents[]`, where each controller says which generation it accepted. One that never reported cannot be
-waited for (None); one that reported for an older generation can (False).
+Verification reads what controllers say in the status (`tidegate_shifter.gateway_status`). One that never reported cannot be waited
+for (None); one that reported for an older generation can (False).
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,14 +15,15 @@ from tidegate.kube.errors import NotFound
 from tidegate.kube.kinds import GRPC_ROUTE, HTTP_ROUTE, Kind, Object
 from tidegate.messages import RouterReport
 from tidegate_shifter.changes import odd_one
-from tidegate_shifter.gateway_routes import Context, Json, Marks, Route, is_managed, is_weighted, patched
+from tidegate_shifter.gateway_routes import Context, Json, Marks, Route, is_weighted, own_rules, patched
+from tidegate_shifter.gateway_status import acceptance
 from tidegate_shifter.router import Ask, Feature, Refused
 from tidegate_shifter.writing import Api, Target, read, write_each
 
 NAME: Final = "argoproj-labs/gatewayAPI"
 GROUP: Final = "gateway.networking.k8s.io"
 FAMILIES: Final[Mapping[str, tuple[Kind, ...]]] = {
-    "http": (HTTP_ROUTE,),
+    "http": (HTTP_ROUTE, Kind("policy.linkerd.io", "v1beta3", "httproutes", "HTTPRoute")),  # Linkerd's own, by name only
     "grpc": (GRPC_ROUTE,),
     # v1 since Gateway API 1.6; clusters before it serve v1alpha2 only
     "tcp": tuple(Kind(GROUP, version, "tcproutes", "TCPRoute") for version in ("v1", "v1alpha2")),
@@ -81,32 +82,21 @@ def selector_text(selector: Json) -> str:
 def canary_share(manifest: Object, context: Context) -> int | None:
     """The canary's part of what our Services get, out of `max_weight`; of several rules, one that is not as asked."""
     shares: list[int] = []
-    for rule in manifest["spec"].get("rules") or ():
-        if is_weighted(rule, context) and not is_managed(rule, context):
+    for rule in own_rules(manifest, context):
+        if is_weighted(rule, context):
             held = {service: (context.ref_in(rule, service) or {}).get("weight", 0) for service in context.weights}
             if total := sum(held.values()):
                 shares.append(round(held.get(context.split.canary.service or "", 0) * context.split.max_weight / total))
     return odd_one(shares, context.split.canary.weight)
 
 
-def acceptance(manifest: Object) -> tuple[bool | None, str]:
-    """Whether the route's controllers took over its newest generation, and what they object to."""
-    generation = manifest["metadata"].get("generation", 0)
-    parents = [parent.get("conditions") or () for parent in (manifest.get("status") or {}).get("parents") or ()]
-    conditions = [each for parent in parents for each in parent if each.get("type") in ("Accepted", "ResolvedRefs")]
-    if not conditions:
-        return None, ""
-    for each in conditions:
-        if each.get("observedGeneration", 0) != generation:
-            return False, f"its controller has seen generation {each.get('observedGeneration', 0)} of {generation}"
-        if each.get("status") != "True":
-            return False, f"{each['type']} is {each.get('status')}: {each.get('reason', '')} {each.get('message', '')}".rstrip()
-    return True, ""
+def accepted(context: Context, manifest: Object) -> tuple[bool | None, str]:
+    return acceptance(manifest, leaves_canary=context.split.canary.weight == 0)
 
 
 def report(seen: Iterable[tuple[Context, Object]]) -> RouterReport:
     """One answer for all routes: verified when every route that can be asked is, the share of one that lags behind."""
-    found = [(context, canary_share(manifest, context), *acceptance(manifest)) for context, manifest in seen]
+    found = [(context, canary_share(manifest, context), *accepted(context, manifest)) for context, manifest in seen]
     asked = found[0][0].split.canary.weight
     wrong = [f"{context.target} gives the canary {share}" for context, share, _, _ in found if share != asked]
     late = [f"{context.target}: {message}" for context, _, verified, message in found if verified is False]
@@ -173,7 +163,7 @@ class GatewayApi:
 
     async def _listed(self, kinds: Iterable[Kind], namespace: str, labels: str) -> list[Object]:
         """In the newest version that the cluster serves; a kind that it does not serve at all has no routes."""
-        for kind in kinds:
+        for kind in (each for each in kinds if each.group == GROUP):
             with suppress(NotFound):
                 return (await self._kube.list(kind, namespace, labels=labels))[0]
         return []
