@@ -28,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _up(chosen)
         if chosen.command == "down":
             return _down(chosen.state)
-        print(build.binary())
+        for path in [build.built(build.tool(module)) for module in chosen.tools] or [build.binary()]:
+            print(path)
     except ControlPlaneError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -48,7 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--keep", type=Path, metavar="FOLDER", help="put the data into this new or empty folder and leave it there")
     down = commands.add_parser("down", help="end the one that `up --state FILE` started")
     down.add_argument("--state", type=Path, metavar="FILE", required=True)
-    commands.add_parser("build", help="build the binary if it is not in the cache, and print its path")
+    making = commands.add_parser("build", help="build the binary if it is not in the cache, and print its path")
+    making.add_argument("tools", nargs="*", type=Path, metavar="MODULE", help="instead: the tool of the Go module in this folder")
     return parser
 
 

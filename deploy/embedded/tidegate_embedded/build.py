@@ -55,6 +55,15 @@ def control_plane() -> Program:
     return Program("controlplane", "the embedded control plane", MODULE, tuple(_flags()))
 
 
+def tool(module: Path) -> Program:
+    """The program that this module's go.mod has as its tool."""
+    lines = (module / "go.mod").read_text().splitlines()
+    packages = [line.removeprefix("tool ").strip() for line in lines if line.startswith("tool ")]
+    if len(packages) != 1:
+        raise ControlPlaneError(f"{module / 'go.mod'}: has {len(packages)} `tool` lines; it must have exactly one")
+    return Program(module.name, module.name, module, ("-trimpath", "-buildvcs=false", "-ldflags", "-s -w"), packages[0])
+
+
 def built(program: Program, *, report: Report = print, environment: Mapping[str, str] = os.environ) -> Path:
     cached = cache_folder(environment) / f"{program.name}-{source_hash(program.module, program.flags)}"
     if cached.exists():

@@ -1,7 +1,14 @@
-"""Beside what every end-to-end test has: a network in which pods are processes, and routers that carry requests to them."""
+"""Beside what every end-to-end test has: a network in which pods are processes, and what the data planes between them need.
 
+Programs that no wheel has are tools of the Go modules in this folder; tests that need them are marked `dataplanes`, and are run by
+`make test-dataplanes`.
+"""
+
+import json
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,18 +19,15 @@ from tidegate.kube.kinds import Object
 from tidegate.testing.dataplane import Network, NetworkUnavailable, pods_in
 from tidegate.testing.dataplane.observed import Observed, rewrite
 from tidegate.testing.dataplane.traefik import UNUSED, loose_crd, traefik
-from tidegate_embedded import ControlPlane
+from tidegate_embedded import ControlPlane, build
 from tidegate_embedded.testing import wait_until
 
+HERE = Path(__file__).parent
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-DATA = Path(__file__).parents[2] / "data" / "crds"
-OF_TRAEFIK = (
-    "gateway.networking.k8s.io_gatewayclasses",
-    "gateway.networking.k8s.io_gateways",
-    "gateway.networking.k8s.io_httproutes",
-    "gateway.networking.k8s.io_grpcroutes",
-    "traefik.io_traefikservices",
-)
+DATA = HERE.parents[1] / "data" / "crds"
+GATEWAY_API = ("gatewayclasses", "gateways", "httproutes", "grpcroutes")
+
+Install = Callable[[Iterable[Object]], None]
 
 
 @pytest.fixture(scope="session")
@@ -47,30 +51,63 @@ def pods(control_plane: ControlPlane, network: Network, tmp_path_factory: pytest
         yield
 
 
-def install(control_plane: ControlPlane, *definitions: Object) -> None:
-    for each in definitions:
-        name = each["metadata"]["name"]
-        if name not in {there["metadata"]["name"] for there in control_plane.client.get(CRDS)["items"]}:
-            control_plane.client.post(CRDS, each)
-    for each in definitions:
-        name = each["metadata"]["name"]
+@pytest.fixture(scope="session")
+def install(control_plane: ControlPlane) -> Install:
+    """CRDs that are not there yet, until they are served."""
 
-        def established(name: str = name) -> bool:
-            conditions = (control_plane.client.get(f"{CRDS}/{name}").get("status") or {}).get("conditions") or []
-            return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
+    def established(name: str) -> bool:
+        conditions = (control_plane.client.get(f"{CRDS}/{name}").get("status") or {}).get("conditions") or []
+        return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
 
-        wait_until(established, what=f"{name} to be established")
+    def installed(definitions: Iterable[Object]) -> None:
+        known = {each["metadata"]["name"] for each in control_plane.client.get(CRDS)["items"]}
+        wanted = {each["metadata"]["name"]: each for each in definitions}
+        for name, each in wanted.items():
+            if name not in known:
+                control_plane.client.post(CRDS, each)
+        for name in wanted:
+            wait_until(lambda name=name: established(name), what=f"{name} to be established")
+
+    return installed
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+def gateway_api(install: Install) -> None:
+    install(yaml.safe_load((DATA / f"gateway.networking.k8s.io_{each}.yaml").read_text()) for each in GATEWAY_API)
+    install(loose_crd(*each) for each in UNUSED if each[0] == "gateway.networking.k8s.io")
+
+
+@pytest.fixture(scope="session")
 def running_traefik(
-    control_plane: ControlPlane, network: Network, pods: None, tmp_path_factory: pytest.TempPathFactory
+    control_plane: ControlPlane,
+    network: Network,
+    pods: None,
+    gateway_api: None,
+    install: Install,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[None]:
-    vendors = [yaml.safe_load((DATA / f"{each}.yaml").read_text()) for each in OF_TRAEFIK]
-    routes = loose_crd("traefik.io", "v1alpha1", "ingressroutes", "IngressRoute")
-    install(control_plane, *vendors, routes, *(loose_crd(*each) for each in UNUSED))
+    install([yaml.safe_load((DATA / "traefik.io_traefikservices.yaml").read_text())])
+    install(loose_crd(*each) for each in UNUSED)
     with traefik(network, control_plane.kubeconfig, folder=tmp_path_factory.mktemp("traefik")):
         yield
+
+
+@pytest.fixture(scope="session")
+def tool() -> Callable[[str], Path]:
+    """The program of a module in this folder, built if it was not yet."""
+    return lambda name: build.built(build.tool(HERE / name), report=lambda text: print(text, file=sys.__stderr__, flush=True))
+
+
+@pytest.fixture(scope="session")
+def vendors() -> Callable[[str, str, str], list[Object]]:
+    """Manifests out of a Go module that a tool here is built from: `(tool, module, file)`. Read where Go keeps them, not copied."""
+
+    def manifests(module: str, of: str, file: str) -> list[Object]:
+        go = build.go_command(os.environ)
+        done = subprocess.run([go, "mod", "download", "-json", of], cwd=HERE / module, check=True, capture_output=True, text=True)
+        return list(yaml.safe_load_all((Path(json.loads(done.stdout)["Dir"]) / file).read_text()))
+
+    return manifests
 
 
 @pytest.fixture(scope="session")

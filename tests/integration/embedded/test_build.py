@@ -44,6 +44,18 @@ def test_a_changed_readme_does_not(module: Path) -> None:
     assert build.source_hash(module, []) == before
 
 
+def test_the_tool_of_a_module_is_built_as_its_go_mod_says(module: Path) -> None:
+    (module / "go.mod").write_text("module ours\n\ntool example.net/them/cmd/thing\n")
+    program = build.tool(module)
+    assert (program.name, program.package) == (module.name, "example.net/them/cmd/thing")
+
+
+def test_a_module_without_one_tool_is_refused(module: Path) -> None:
+    (module / "go.mod").write_text("module ours\n")
+    with pytest.raises(ControlPlaneError, match=r"go.mod: has 0 `tool` lines; it must have exactly one"):
+        build.tool(module)
+
+
 def test_a_ready_made_binary_is_taken_as_it_is(tmp_path: Path) -> None:
     given = tmp_path / "controlplane"
     given.touch(mode=0o755)

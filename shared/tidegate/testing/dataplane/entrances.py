@@ -29,6 +29,9 @@ class Entrance:
     sigmas: float = ROUND_ROBIN
     services: Mapping[str, str] = field(default_factory=lambda: {"stableService": STABLE, "canaryService": CANARY})
 
+    def __str__(self) -> str:
+        return f"{self.router} through {self.through}"
+
     def users(self, scene: Scene, network: Network) -> Users:
         return Users(network=network, port=self.port, host=self.host(scene), sigmas=self.sigmas)
 
@@ -46,6 +49,10 @@ class Entrance:
         users = self.users(scene, network)
         await users.until_shared(blue, 1.0)
         return users
+
+
+def gateway_plugin(namespace: str) -> Mapping[str, Any]:
+    return {"plugins": {"argoproj-labs/gatewayAPI": {"httpRoute": "web", "namespace": namespace}}}
 
 
 async def put(scene: Scene, things: Things) -> None:

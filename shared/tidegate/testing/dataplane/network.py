@@ -70,10 +70,7 @@ class Network:
 
     def start(self, command: Sequence[str], *, environment: Mapping[str, str], log: IO[bytes]) -> "subprocess.Popen[bytes]":
         assert self._holder is not None, "the network is not up"
-        entered = _program("enter", str(self._holder.pid), *command)
-        return subprocess.Popen(  # noqa: S603 - what a test starts
-            entered, env=dict(environment), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
+        return _started(["enter", str(self._holder.pid), *command], environment, log)
 
     def listen(self, port: int, host: str = LOOPBACK) -> socket.socket:
         """A listening socket inside; port 0 takes a free one."""
@@ -109,6 +106,24 @@ class Network:
         if self._holder is not None:
             self._holder.wait()
             self._holder = None
+
+
+def start_outside(command: Sequence[str], *, environment: Mapping[str, str], log: IO[bytes]) -> "subprocess.Popen[bytes]":
+    """As `Network.start`, in the machine's own network."""
+    return _started(["enter", str(os.getpid()), *command], environment, log)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the machine's own loopback that nobody listens on."""
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.create_server((LOOPBACK, 0))) for _ in range(count)]
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+def _started(arguments: Sequence[str], environment: Mapping[str, str], log: IO[bytes]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(  # noqa: S603 - what a test starts
+        _program(*arguments), env=dict(environment), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+    )
 
 
 def _program(*arguments: str) -> list[str]:

@@ -4,8 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidegate.testing.dataplane.users import Answers
-
 BEGIN, END = "<!-- observed: begin -->", "<!-- observed: end -->"
 
 
@@ -18,10 +16,6 @@ class Observed:
     canary: int
     took: float
     """Seconds from the rollout's pause, which begins when the objects say the new share, to users being given it."""
-
-
-def observed(router: str, through: str, asked: int, answers: Answers, revision: str, took: float) -> Observed:
-    return Observed(router, through, asked, answers.total, answers.by[revision], took)
 
 
 def table(rows: Iterable[Observed]) -> str:

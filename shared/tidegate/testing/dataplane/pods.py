@@ -62,23 +62,27 @@ class Server(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         *requests, self._received = (self._received + data).split(b"\r\n\r\n")
         for _ in requests:
-            self._transport.write(self._pod.answer)
+            self._transport.write(self._pod.answer())
 
 
 class Pod:
-    """One pod's server. `answer` says as well whether the pod was asked to go."""
+    """One pod's server. Its answer says as well how many it gave, and whether the pod was asked to go."""
 
     def __init__(self) -> None:
         self.connections: set[asyncio.Transport] = set()
-        self.answer = b""
+        self._says: dict[str, Any] = {}
+        self._served = 0
         self._server: asyncio.Server | None = None
 
     def look_at(self, pod: Object) -> None:
         metadata = pod["metadata"]
-        going = "deletionTimestamp" in metadata
-        body = json.dumps({"hash": metadata["labels"].get(POD_TEMPLATE_HASH), "pod": metadata["name"], "going": going}).encode()
-        head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-        self.answer = head.encode() + body
+        revision = metadata["labels"].get(POD_TEMPLATE_HASH)
+        self._says = {"hash": revision, "pod": metadata["name"], "going": "deletionTimestamp" in metadata}
+
+    def answer(self) -> bytes:
+        self._served += 1
+        body = json.dumps({**self._says, "served": self._served}).encode()
+        return f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
 
     async def listen(self, address: str) -> None:
         self._server = await asyncio.get_running_loop().create_server(lambda: Server(self), address, PORT, backlog=512)

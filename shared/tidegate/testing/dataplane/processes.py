@@ -1,6 +1,7 @@
-"""Programs inside a network, started and seen to answer, ended with their test."""
+"""Programs inside a network, or beside the API server, started and seen to answer, ended with their test."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tidegate.testing.dataplane.network import Network
+from tidegate.testing.dataplane.network import LOOPBACK, Network, start_outside
 
 START_SECONDS = 120.0
 _TAIL = 3000
@@ -20,7 +21,7 @@ class Background:
 
     def __init__(
         self,
-        network: Network,
+        network: Network | None,
         command: Sequence[str],
         *,
         log: Path,
@@ -34,7 +35,8 @@ class Background:
 
     def __enter__(self) -> Self:
         with self._log.open("ab") as log:
-            self._process = self._network.start(self._command, environment=self._environment, log=log)
+            start = start_outside if self._network is None else self._network.start
+            self._process = start(self._command, environment=self._environment, log=log)
         try:
             self._wait()
         except BaseException:
@@ -77,12 +79,12 @@ def beside_python(name: str) -> str:
     return str(Path(sys.executable).parent / name)
 
 
-def answers_http(network: Network, port: int, path: str) -> bool:
-    """Whether GET gives 200 inside."""
+def answers_http(network: Network | None, port: int, path: str) -> bool:
+    """Whether GET gives 200."""
     try:
-        with network.connect(port) as connection:
+        with socket.create_connection((LOOPBACK, port), timeout=5) if network is None else network.connect(port) as connection:
             connection.settimeout(5)
-            connection.sendall(f"GET {path} HTTP/1.0\r\nhost: localhost\r\n\r\n".encode())
+            connection.sendall(f"GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".encode())
             return b" 200 " in connection.recv(64)
     except OSError:
         return False

@@ -9,7 +9,7 @@ from typing import Any, Final
 import yaml
 
 from tidegate.kube.kinds import HTTP_ROUTE, INGRESS, Kind, Object
-from tidegate.testing.dataplane.entrances import CANARY, STABLE, Entrance, Things
+from tidegate.testing.dataplane.entrances import CANARY, STABLE, Entrance, Things, gateway_plugin
 from tidegate.testing.dataplane.network import Network
 from tidegate.testing.dataplane.processes import Background, answers_http, beside_python
 from tidegate.testing.manifests import an_http_route
@@ -19,8 +19,9 @@ _PING: Final = 18001
 GATEWAY_CONTROLLER: Final = "traefik.io/gateway-controller"
 INGRESS_CONTROLLER: Final = "k8s.io/ingress-nginx"
 
-# What it lists at its start, beside the kinds whose vendor's CRDs the tests have, and never uses here.
+# What it lists at its start, beside the kinds whose vendor's CRDs the tests have, and which no test checks.
 UNUSED: Final = (
+    ("traefik.io", "v1alpha1", "ingressroutes", "IngressRoute"),
     ("traefik.io", "v1alpha1", "ingressroutetcps", "IngressRouteTCP"),
     ("traefik.io", "v1alpha1", "ingressrouteudps", "IngressRouteUDP"),
     ("traefik.io", "v1alpha1", "middlewares", "Middleware"),
@@ -72,10 +73,6 @@ def ingress(host: str, *, service: str = STABLE) -> Things:
     ]
 
 
-def _gateway_plugin(namespace: str) -> dict[str, Any]:
-    return {"plugins": {"argoproj-labs/gatewayAPI": {"httpRoute": "web", "namespace": namespace}}}
-
-
 TRAEFIK: Final = Entrance(
     router="traefik",
     through="Traefik 3.7",
@@ -84,7 +81,7 @@ TRAEFIK: Final = Entrance(
     routing=lambda _: {"traefik": {"weightedTraefikServiceName": "web"}},
 )
 GATEWAY_API: Final = Entrance(
-    router="gateway-api", through="Traefik 3.7", port=ENTRANCE, objects=_http_route, routing=_gateway_plugin
+    router="gateway-api", through="Traefik 3.7", port=ENTRANCE, objects=_http_route, routing=gateway_plugin
 )
 NGINX: Final = Entrance(
     router="nginx", through="Traefik 3.7", port=ENTRANCE, objects=ingress, routing=lambda _: {"nginx": {"stableIngress": "web"}}

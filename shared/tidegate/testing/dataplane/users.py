@@ -113,26 +113,33 @@ class Users:
         return answers
 
     @asynccontextmanager
-    async def under_load(self, *, connections: int = 4, pause: float = 0.005) -> AsyncIterator[Answers]:
+    async def under_load(
+        self, *, headers: Mapping[str, str] | None = None, connections: int = 4, pause: float = 0.005
+    ) -> AsyncIterator[Answers]:
         """Requests all the time, until the end of the block."""
         answers = Answers()
         over = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             for _ in range(connections):
-                group.create_task(self._keep_asking(answers, over, pause))
+                group.create_task(self._keep_asking(headers or {}, answers, over, pause))
             try:
                 yield answers
             finally:
                 over.set()
 
-    async def until_shared(self, revision: str, share: float, *, requests: int = 400) -> float:
+    @property
+    def telling(self) -> int:
+        """So many requests tell 0 % from 1 %, and 1 % from 5 %."""
+        return 1000 if self.sigmas == ROUND_ROBIN else 2000
+
+    async def until_shared(self, revision: str, share: float) -> float:
         """Until the data plane has taken over what its objects say; how many seconds that took it."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         deadline = began + PATIENCE
         while True:
             looked = loop.time()
-            answers = await self.sample(requests)
+            answers = await self.sample(400 if self.sigmas == ROUND_ROBIN else self.telling)
             if self.shows(answers, revision, share):
                 return looked - began
             assert loop.time() < deadline, f"{self.host} never gave {revision} {share:.0%}; at last: {answers}"
@@ -146,8 +153,8 @@ class Users:
             for _ in times:
                 await connection.get(self.host, headers, answers)
 
-    async def _keep_asking(self, answers: Answers, over: asyncio.Event, pause: float) -> None:
+    async def _keep_asking(self, headers: Mapping[str, str], answers: Answers, over: asyncio.Event, pause: float) -> None:
         async with Connection(self.network, self.port) as connection:
             while not over.is_set():
-                await connection.get(self.host, {}, answers)
+                await connection.get(self.host, headers, answers)
                 await asyncio.sleep(pause)
