@@ -9,6 +9,7 @@ import yaml
 from tidegate.bus.server import LocalNats
 from tidegate.kube.client import Kube
 from tidegate.kube.credentials import load
+from tidegate.testing.moto import Moto, moto_server
 from tidegate_analyzer.testing import Endpoint
 from tidegate_embedded import ControlPlane
 from tidegate_embedded.testing import create_namespace, shared_control_plane, wait_until
@@ -54,3 +55,9 @@ def nats() -> Iterator[LocalNats]:
 def endpoint() -> Iterator[Endpoint]:
     with Endpoint() as endpoint:
         yield endpoint
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[Moto]:
+    with moto_server(Path(__file__).parents[2] / "data" / "moto.lock") as server:
+        yield server

@@ -1,18 +1,7 @@
 """A real API server with the CRDs of Rollouts and of the Gateway API, a real nats-server, and AWS as moto plays it."""
 
-import contextlib
-import fcntl
-import hashlib
-import json
-import os
-import socket
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.request import urlopen
 
 import pytest
 import yaml
@@ -20,6 +9,7 @@ import yaml
 from tidegate.bus.server import LocalNats
 from tidegate.kube.client import Kube
 from tidegate.kube.credentials import load
+from tidegate.testing.moto import Moto, moto_server
 from tidegate_embedded import ControlPlane
 from tidegate_embedded.testing import create_namespace, shared_control_plane, wait_until
 
@@ -70,83 +60,7 @@ def nats() -> Iterator[LocalNats]:
         yield server
 
 
-# --- AWS -------------------------------------------------------------------------------------------------------------------
-
-MOTO = ROOT / "tests" / "data" / "moto.lock"
-REGION = "eu-west-1"
-
-
-def environment() -> Path:
-    """The folder of the pinned moto, made on first use; another run that is making it is waited for.
-
-    It is an environment of its own, because botocore wants an older python-dateutil than the Kubernetes client.
-    """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tidegate"
-    key = hashlib.sha256(MOTO.read_bytes() + sys.version.encode()).hexdigest()[:12]
-    folder = cache / f"moto-{key}"
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / f"moto-{key}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "ready").exists():
-            subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-            pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
-            subprocess.run([*pip, "--requirement", MOTO], check=True)
-            (folder / "ready").touch()
-    return folder
-
-
-@dataclass(frozen=True)
-class Moto:
-    url: str
-    python: Path
-
-    @property
-    def environ(self) -> dict[str, str]:
-        """For a process that is to take it for AWS."""
-        keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": REGION}
-        return {**keys, "AWS_ENDPOINT_URL": self.url}
-
-    def does(self, code: str, **given: Any) -> Any:
-        """`code` with boto3's clients `ec2` and `elb`, and `given`; what it calls `result`."""
-        script = "\n".join(
-            [
-                "import boto3, json, sys",
-                "given = json.loads(sys.argv[1])",
-                f"ec2, elb = (boto3.client(each, endpoint_url={self.url!r}) for each in ('ec2', 'elbv2'))",
-                code,
-                "print(json.dumps(result, default=str))",
-            ]
-        )
-        environ = {**os.environ, **self.environ, "AWS_DEFAULT_REGION": REGION}
-        command = [self.python, "-c", script, json.dumps(given)]
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-
 @pytest.fixture(scope="session")
 def moto() -> Iterator[Moto]:
-    folder, port = environment(), free_port()
-    server = subprocess.Popen(
-        [folder / "bin" / "moto_server", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    url = f"http://127.0.0.1:{port}"
-
-    def answers() -> bool:
-        assert server.poll() is None, f"moto ended with code {server.returncode}"
-        with contextlib.suppress(OSError), urlopen(f"{url}/moto-api/"):
-            return True
-        return False
-
-    try:
-        wait_until(answers, what="moto to answer")
-        yield Moto(url=url, python=folder / "bin" / "python")
-    finally:
-        server.kill()
-        server.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    with moto_server(ROOT / "tests" / "data" / "moto.lock") as server:
+        yield server
