@@ -92,7 +92,8 @@ def awaited(at: Situation, request: TrafficRequested | None) -> Traffic | None:
 
 def _service_targets(at: Situation) -> tuple[ServiceTarget, ...]:
     canary, progress = at.canary, at.progress
-    if progress.inconclusive and not canary.traffic_routing:
+    named = canary.stable_service or canary.canary_service or ping_pong.is_on(canary)
+    if not named or (progress.inconclusive and not canary.traffic_routing):
         return ()
     side = canary_side(at)
     to_canary = side.behind if canary.traffic_routing and side.weight else at.roles.stable if progress.abort else at.roles.new
