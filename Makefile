@@ -64,10 +64,11 @@ types: $(INSTALLED) ## mypy, strict
 imports: $(INSTALLED) ## who may import whom (pyproject.toml, [tool.importlinter])
 	$(BIN)/lint-imports
 
-docs: $(INSTALLED) ## write what is generated: the CRDs, the AsyncAPI document, the users of NATS
+docs: $(INSTALLED) ## write what is generated: the CRDs, the AsyncAPI document, the users of NATS, docs/support.md
 	$(BIN)/python -m tidegate.crd deploy/crds
 	$(BIN)/python -m tidegate.bus.document docs
 	$(BIN)/python -c 'from tidegate.bus.rights import users_conf; print(users_conf(), end="")' > deploy/nats/users.conf
+	$(BIN)/tidegate support -o markdown > docs/support.md
 
 conformance: $(INSTALLED) control-plane ## the peer's recorded scenarios, point by point; ARGS="canary-", "--verbose", "--record DIR"
 	$(BIN)/python tests/conformance $(ARGS)

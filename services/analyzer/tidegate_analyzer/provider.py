@@ -81,7 +81,7 @@ Outcome = Measured | Decided | Unfinished
 
 
 class Provider(Protocol):
-    """The port."""
+    """The port. Each of the registry has `offers` too: what a metric can ask of it, in a few words, for `tidegate support`."""
 
     async def measure(self, config: Config, context: Context) -> Outcome: ...
 

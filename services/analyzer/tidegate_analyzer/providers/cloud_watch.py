@@ -6,7 +6,7 @@ conditions see JSON. The measurement's `messages` are JSON; the peer prints addr
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import orjson
 
@@ -31,6 +31,8 @@ HEADERS: Final = (
 
 class CloudWatch(OnlyAsks):
     """See the module's docstring."""
+
+    offers: ClassVar[tuple[str, ...]] = ("metric math", "several queries", "IRSA/Pod Identity/keys", "AWS_ENDPOINT_URL")
 
     def __init__(self, tools: Tools) -> None:
         self._outbound = tools.outbound

@@ -5,7 +5,7 @@ gives a list even if it matches one group, so that `max(result) < 1` works howev
 """
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import urlencode
 
 import orjson
@@ -28,6 +28,8 @@ NO_DATA: Final = Measured(result=None, value="[]")
 
 class Datadog(OnlyAsks):
     """See the module's docstring."""
+
+    offers: ClassVar[tuple[str, ...]] = ("v1 and v2", "queries and formula", "aggregators", "secretRef of the namespace")
 
     def __init__(self, tools: Tools) -> None:
         self._outbound = tools.outbound

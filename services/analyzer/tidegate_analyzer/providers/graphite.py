@@ -1,7 +1,7 @@
 """The render API of Graphite (`argo-behaviour.md` 8.6): the points of the first target, without their times, nulls left out."""
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from tidegate.outbound import Answer, Call
@@ -16,6 +16,8 @@ SECONDS: Final = 10.0
 
 class Graphite(OnlyAsks):
     """See the module's docstring."""
+
+    offers: ClassVar[tuple[str, ...]] = ("functions of the render API",)
 
     def __init__(self, tools: Tools) -> None:
         self._outbound = tools.outbound

@@ -4,7 +4,7 @@ The answer is annotated CSV. What Flux reports as an error in the middle of an a
 that came before it, as if they were all.
 """
 
-from typing import Final
+from typing import ClassVar, Final
 from urllib.parse import urlencode
 
 import orjson
@@ -26,6 +26,8 @@ BUSY: Final = {429: "too many requests: exceeded rate limit", 503: "unavailable:
 
 class Influxdb(OnlyAsks):
     """See the module's docstring."""
+
+    offers: ClassVar[tuple[str, ...]] = ("Flux", "login by profile")
 
     def __init__(self, tools: Tools) -> None:
         self._outbound = tools.outbound

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from math import sqrt
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from tidegate import keys
 from tidegate.errors import KubeError
@@ -31,6 +31,8 @@ AGAIN: Final = timedelta(seconds=5)
 
 class Job:
     """See the module's docstring."""
+
+    offers: ClassVar[tuple[str, ...]] = ("any container", "found again after a restart", "judges itself")
 
     def __init__(self, tools: Tools) -> None:
         self._kube = tools.kube

@@ -6,7 +6,7 @@ written down is the one that counts.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
 import orjson
@@ -25,6 +25,8 @@ PAUSE: Final = timedelta(seconds=15)
 
 class Kayenta:
     """See the module's docstring."""
+
+    offers: ClassVar[tuple[str, ...]] = ("scopes and thresholds", "goes on after a restart", "judges itself")
 
     def __init__(self, tools: Tools) -> None:
         self._outbound = tools.outbound

@@ -6,7 +6,7 @@ moment". A rejected query or key is not asked again.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import orjson
 
@@ -36,6 +36,8 @@ GRAPHQL: Final = (
 
 class NewRelic(OnlyAsks):
     """See the module's docstring."""
+
+    offers: ClassVar[tuple[str, ...]] = ("NRQL", "login by profile", "asks again while busy")
 
     def __init__(self, tools: Tools, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._outbound = tools.outbound

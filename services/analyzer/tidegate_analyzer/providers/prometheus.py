@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import urlencode, urlsplit
 
 import orjson
@@ -39,6 +39,10 @@ class Query:
 
 class Prometheus(OnlyAsks):
     """See the module's docstring."""
+
+    offers: ClassVar[tuple[str, ...]] = (
+        "instant and range queries", "headers", "OAuth2", "basic auth", "SigV4", "insecure TLS", "timeout",
+    )  # fmt: skip
 
     def __init__(self, tools: Tools) -> None:
         self._outbound = tools.outbound

@@ -4,7 +4,7 @@ The query declares `$duration`; it gets the last `interval`, in minutes of this 
 """
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import ClassVar, Final
 
 import orjson
 
@@ -22,6 +22,8 @@ MINUTES: Final = "%Y-%m-%d %H%M"
 
 class Skywalking(OnlyAsks):
     """See the module's docstring."""
+
+    offers: ClassVar[tuple[str, ...]] = ("GraphQL with $duration",)
 
     def __init__(self, tools: Tools) -> None:
         self._outbound = tools.outbound

@@ -7,7 +7,7 @@ it is 30 s.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import urlencode
 
 from tidegate.outbound import Answer, Call
@@ -22,6 +22,8 @@ SECONDS: Final = 30.0
 
 class Wavefront(OnlyAsks):
     """See the module's docstring. The scheme is not the user's to choose: the token would travel in the open."""
+
+    offers: ClassVar[tuple[str, ...]] = ("ts queries", "a token for each address")
 
     def __init__(self, tools: Tools, *, scheme: str = "https") -> None:
         self._outbound = tools.outbound

@@ -6,7 +6,7 @@ text, and the path is ignored: that is what lets `result == "ok"` work.
 
 import json
 from dataclasses import replace
-from typing import Final
+from typing import ClassVar, Final
 
 from tidegate.outbound import Call
 from tidegate_analyzer.answers import NotJson, document
@@ -22,6 +22,10 @@ METHODS: Final = ("GET", "POST", "PUT")
 
 class Web:
     """See the module's docstring."""
+
+    offers: ClassVar[tuple[str, ...]] = (
+        "GET/POST/PUT", "JSONPath", "headers", "body and jsonBody", "OAuth2", "insecure TLS", "timeout",
+    )  # fmt: skip
 
     def __init__(self, tools: Tools) -> None:
         self._outbound = tools.outbound

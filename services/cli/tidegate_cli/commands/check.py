@@ -19,10 +19,40 @@ class Crashing(StrEnum):
 
 def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(crds)
+    app.command(rich_help_panel=PANEL)(support)
     app.command(rich_help_panel=PANEL)(lint)
     app.command(rich_help_panel=PANEL)(plan)
     # An expression may begin with a minus.
     app.command("eval", rich_help_panel=PANEL, context_settings={"ignore_unknown_options": True})(evaluate)
+
+
+class SupportOutput(StrEnum):
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+def support(
+    *,
+    output: Annotated[
+        SupportOutput | None,
+        typer.Option("--output", "-o", help="json for machines, markdown for documents.", show_default=False),
+    ] = None,
+) -> None:
+    """Show which routers, metric providers and channels there are, and what each can do."""
+    from tidegate_cli import support as told
+    from tidegate_cli.render.plain import table
+
+    found = told.supported()
+    if output is SupportOutput.JSON:
+        terminal.print_json(told.as_json(found))
+    elif output is SupportOutput.MARKDOWN:
+        terminal.say(told.as_markdown(found).rstrip("\n"))
+    else:
+        plain = [[cell.replace("`", "") for cell in row] for row in told.cells(found)]
+        terminal.say(table([each.upper() for each in told.HEAD], plain))
+        for title, listed in (("PROVIDER", found.providers), ("CHANNEL", found.channels)):
+            terminal.say("")
+            terminal.say(table([title, "OFFERS"], [[name, ", ".join(offers)] for name, offers in listed.items()]))
 
 
 def crds() -> None:

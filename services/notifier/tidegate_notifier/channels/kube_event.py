@@ -5,7 +5,7 @@ is the note's, so an Event that exists already is as good as written.
 """
 
 import asyncio
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from tidegate.errors import GiveUp, KubeError, Retry
 from tidegate.kube.errors import AlreadyExists, Conflict, Forbidden, NotFound, Transient, Unauthorized
@@ -24,6 +24,8 @@ class Creates(Protocol):
 
 
 class KubeEvents:
+    offers: ClassVar[tuple[str, ...]] = ("Argo Rollouts' reasons and texts", "one Event for each thing", "always on")
+
     def __init__(self, kube: Creates) -> None:
         self._kube = kube
         self._in_flight = asyncio.Semaphore(IN_FLIGHT)

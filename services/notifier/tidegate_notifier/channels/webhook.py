@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 import httpx
 
@@ -42,6 +42,8 @@ class Answer:
 
 class Webhook:
     """`async with Webhook(url=..., key=...) as channel`."""
+
+    offers: ClassVar[tuple[str, ...]] = ("CloudEvents", "signed after Standard Webhooks", "at least once, in order", "Retry-After")
 
     def __init__(self, *, url: str, key: bytes, clock: Callable[[], float] = time.time, timeout: float = TIMEOUT) -> None:
         self._url = httpx.URL(url)
