@@ -244,13 +244,14 @@ class TrafficApplied(Message):
 
 
 class AnalysisRequested(Message):
-    """Create this AnalysisRun if absent, or end it. `name` is the run's; `rollout` owns it."""
+    """Create this AnalysisRun if absent, or end it. `name` is the run's; the `rollout` or the `experiment` owns it."""
 
     stream: ClassVar[str] = ANALYSIS
     subject: ClassVar[str] = "tidegate.analysis.requested.{namespace}.{name}"
     type: ClassVar[str] = "dev.tidegate.analysis.requested"
 
-    rollout: DnsName
+    rollout: DnsName | None = None
+    experiment: DnsName | None = None
     manifest: dict[str, Any] | None = Field(default=None, description="the whole AnalysisRun to create; None with terminate")
     terminate: bool = False
 

@@ -20,6 +20,13 @@ RECORDINGS = {
 }
 SERVICES = {"stableService": "stable", "canaryService": "canary"}
 CHECK = {"analysis": {"templates": [{"templateName": "check"}]}}
+SIDE_BY_SIDE = {
+    "experiment": {
+        "duration": "3s",
+        "templates": [{"name": "base", "specRef": "stable"}, {"name": "cand", "specRef": "canary"}],
+        "analyses": [{"name": "a", "templateName": "check"}],
+    }
+}
 
 
 def weight(value: int) -> dict[str, Any]:
@@ -100,6 +107,7 @@ SCENARIOS = {
     "analysis-background-pass": lambda: played(
         {**CHECK, "steps": [weight(25), pause("3s"), weight(50)]}, ("image", "v2")
     ),
+    "experiment-step": lambda: played({"steps": [weight(25), SIDE_BY_SIDE, weight(50)]}, ("image", "v2")),
     "bluegreen-auto": lambda: switched({"scaleDownDelaySeconds": 3}, ("image", "v2")),
     "bluegreen-manual": lambda: switched(
         {"autoPromotionEnabled": False, "scaleDownDelaySeconds": 2}, ("image", "v2"), ("promote", None)
@@ -125,7 +133,7 @@ def numbered(text: str, hashes: Sequence[str]) -> str:
 
 def end_of(run: Run) -> dict[str, Any]:
     """The end of a run in the shape of a recording."""
-    status, sets = run.cluster.rollout.status, [owned.seen for owned in run.cluster.sets.values()]
+    status, sets = run.cluster.rollout.status, run.cluster.rollouts_own_sets
     fields = RECORDED_FIELDS & status.keys()
     ended = {
         "status": {field: status[field] for field in fields},
@@ -148,11 +156,27 @@ def end_of(run: Run) -> dict[str, Any]:
                 **({} if run.step_index is None else {"step-index": str(run.step_index)}),
             }
             for run in run.cluster.runs.values()
+            if run.kind
         },
+        **({"experiments": ends_of_experiments(run)} if run.cluster.experiments else {}),
     }
     hashes = [each.hash for each in sorted(sets, key=lambda each: each.created)]
     whole: dict[str, Any] = json.loads(numbered(json.dumps(ended), hashes))
     return whole
+
+
+def ends_of_experiments(run: Run) -> dict[str, Any]:
+    return {
+        name: {
+            "phase": each.status["phase"],
+            "labels": each.manifest["metadata"]["labels"],
+            "revision": each.manifest["metadata"]["annotations"]["rollout.argoproj.io/revision"],
+            "templates": {template["name"]: template["status"] for template in each.status["templateStatuses"]},
+            "analyses": [[ran["name"], ran["analysisRun"], ran["phase"]] for ran in each.status["analysisRuns"]],
+            "condition": each.status["conditions"][0]["message"],
+        }
+        for name, each in run.cluster.experiments.items()
+    }
 
 
 RECORDED_FIELDS = {

@@ -9,7 +9,7 @@ import pytest
 from tidegate_planner.decide import decide
 from tidegate_planner.plan import Plan, ScaleReplicaSet, ShiftTraffic
 from tidegate_planner.seen import Seen, Traffic
-from tidegate_planner.simulation.chaos import blue_green_scenario_of, scenario_of
+from tidegate_planner.simulation.chaos import blue_green_scenario_of, experiment_scenario_of, scenario_of
 from tidegate_planner.simulation.scenario import Faults
 from tidegate_planner.simulation.story import outcome_of, shrunk, story_of
 
@@ -43,6 +43,23 @@ def test_a_blue_green_seed_that_once_broke_a_promise_keeps_it(seed: int) -> None
 @pytest.mark.parametrize("first", range(20_000, 20_200, 50))
 def test_fifty_random_blue_green_rollouts_keep_every_promise(first: int) -> None:
     outcomes = {seed: outcome_of(blue_green_scenario_of(seed)) for seed in range(first, first + 50)}
+    assert {seed: outcome for seed, outcome in outcomes.items() if outcome.broken} == {}
+
+
+KEPT_EXPERIMENT = {
+    198: "an experiment waited for ever for the template of a stable version that was never made",
+    245: "the same after somebody had deleted it",
+}
+
+
+@pytest.mark.parametrize("seed", KEPT_EXPERIMENT)
+def test_a_seed_with_experiments_that_once_broke_a_promise_keeps_it(seed: int) -> None:
+    assert outcome_of(experiment_scenario_of(seed)).reason == ""
+
+
+@pytest.mark.parametrize("first", range(30_000, 30_200, 50))
+def test_fifty_random_rollouts_with_experiments_keep_every_promise(first: int) -> None:
+    outcomes = {seed: outcome_of(experiment_scenario_of(seed)) for seed in range(first, first + 50)}
     assert {seed: outcome for seed, outcome in outcomes.items() if outcome.broken} == {}
 
 
@@ -102,6 +119,21 @@ def restless(seen: Seen, now: float) -> Plan:
 def test_a_defect_is_found_within_a_hundred_runs(defect, promises) -> None:
     outcomes = (outcome_of(scenario_of(seed), decide=defect) for seed in range(1, 101))
     assert any(outcome.broken in promises for outcome in outcomes)
+
+
+def never_satisfied(seen: Seen, now: float) -> Plan:
+    """Does not know the experiments that have ended, as after a cache miss (AR#3264)."""
+    unfinished = tuple(each for each in seen.experiments if each.phase in {"", "Pending", "Running"})
+    told = {**(seen.status.get("canary") or {}), "currentExperiment": None}
+    taken = seen.taken_names | {each.name for each in seen.experiments}
+    if unfinished:
+        return decide(seen, now)
+    return decide(replace(seen, experiments=(), taken_names=taken, status={**seen.status, "canary": told}), now)
+
+
+def test_a_loop_of_experiments_is_found_within_a_hundred_runs() -> None:
+    outcomes = (outcome_of(experiment_scenario_of(seed), decide=never_satisfied) for seed in range(1, 101))
+    assert any(outcome.broken in {"N9", "I1"} for outcome in outcomes)
 
 
 def believing_in_the_switch(seen: Seen, now: float) -> Plan:

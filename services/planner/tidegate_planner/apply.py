@@ -13,7 +13,7 @@ import structlog
 
 from tidegate import keys
 from tidegate.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound, PreconditionFailed
-from tidegate.kube.kinds import DEPLOYMENT, REPLICA_SET, ROLLOUT, Kind
+from tidegate.kube.kinds import DEPLOYMENT, EXPERIMENT, REPLICA_SET, ROLLOUT, Kind
 from tidegate.kube.patches import merge_difference, pointer
 from tidegate.messages import AnalysisRequested, Message
 from tidegate_planner import plan as plans
@@ -107,6 +107,7 @@ class Applier:
     world: World
     rollouts: Noted
     replica_sets: Noted
+    experiments: Noted
     clock: Callable[[], float]
 
     async def apply(self, seen: Seen, plan: Plan, memory: Memory, *, lazy_for: float) -> bool:
@@ -153,10 +154,10 @@ class Applier:
                 await self._ask(action.request, "traffic", action.request.digest, memory)
             case plans.AskStepPlugin():
                 await self._ask(action.request, f"step/{action.request.plugin}", action.request.id, memory)
-            case plans.StartAnalysis():
-                await self._ask_for_run(seen, action.manifest["metadata"]["name"], memory, manifest=dict(action.manifest))
-            case plans.TerminateAnalysis():
-                await self._ask_for_run(seen, action.name, memory, manifest=None)
+            case plans.StartAnalysis() | plans.TerminateAnalysis():
+                await self.ask_for_run(seen.namespace, action, memory, rollout=seen.name)
+            case plans.CreateExperiment() | plans.TerminateExperiment():
+                await self._change_experiment(seen, action)
             case plans.ScaleWorkload():
                 await self._scale_workload(seen, action)
             case plans.LookAtPods():
@@ -182,7 +183,7 @@ class Applier:
             case plans.CreateReplicaSet():
                 await self._create(seen, action, memory)
             case plans.ScaleReplicaSet():
-                await self._scale(seen, action)
+                await self.scale(seen.namespace, action)
             case plans.DeleteReplicaSet():
                 version = str(action.resource_version)
                 await self.kube.delete(REPLICA_SET, seen.namespace, action.name, uid=action.uid, resource_version=version)
@@ -210,7 +211,7 @@ class Applier:
         try:
             created = await self.kube.create(REPLICA_SET, dict(action.manifest))
         except AlreadyExists:
-            await self._note_namesake(seen, action)
+            await self._note_namesake(seen, REPLICA_SET, action.manifest["metadata"]["name"], self.replica_sets)
             return
         except (Invalid, Forbidden) as error:
             memory.refused = {action.hash: self.clock()}
@@ -220,24 +221,33 @@ class Applier:
         errors.pop(seen.uid, None)
         self.replica_sets.note_write(created)
 
-    async def _note_namesake(self, seen: Seen, action: plans.CreateReplicaSet) -> None:
-        """Ours, and the cache was behind; or somebody else's, and the next hash must differ (`argo-behaviour.md` 2.3)."""
-        name = action.manifest["metadata"]["name"]
-        found = await self.kube.get(REPLICA_SET, seen.namespace, name)
+    async def _change_experiment(self, seen: Seen, action: plans.ExperimentAction) -> None:
+        if isinstance(action, plans.TerminateExperiment):
+            patch = {"metadata": {"uid": action.uid}, "spec": {"terminate": True}}  # a namesake is not ours to end
+            self.experiments.note_write(await self.kube.merge_patch(EXPERIMENT, seen.namespace, action.name, patch))
+            return
+        try:
+            self.experiments.note_write(await self.kube.create(EXPERIMENT, dict(action.manifest)))
+        except AlreadyExists:
+            await self._note_namesake(seen, EXPERIMENT, action.manifest["metadata"]["name"], self.experiments)
+
+    async def _note_namesake(self, seen: Seen, kind: Kind, name: str, cache: Noted) -> None:
+        """Ours, and the cache was behind; or somebody else's, and the next name must differ (`argo-behaviour.md` 2.3, 10)."""
+        found = await self.kube.get(kind, seen.namespace, name)
         owners = found["metadata"].get("ownerReferences") or ()
         if any(each.get("uid") == seen.uid for each in owners):
-            self.replica_sets.note_write(found)
+            cache.note_write(found)
         else:
             taken = self.world.taken_names
             taken[seen.uid] = taken.get(seen.uid, frozenset()) | {name}
-        raise Refused(f"ReplicaSet {name} exists")
+        raise Refused(f"{kind.kind} {name} exists")
 
-    async def _scale(self, seen: Seen, action: plans.ScaleReplicaSet) -> None:
+    async def scale(self, namespace: str, action: plans.ScaleReplicaSet) -> None:
         """A `test` on the one field it was decided from: its resourceVersion changes with every pod that becomes ready."""
         operations: list[dict[str, Any]] = [{"op": "test", "path": "/spec/replicas", "value": action.before}]
         if action.after != action.before:
             operations.append({"op": "replace", "path": "/spec/replicas", "value": action.after})
-        held = self.world.replica_sets.get(seen.namespace, action.name) or {"metadata": {}}
+        held = self.world.replica_sets.get(namespace, action.name) or {"metadata": {}}
         present = held["metadata"].get("annotations")
         if action.annotations and present is None:
             operations.append({"op": "add", "path": "/metadata/annotations", "value": {}})
@@ -247,7 +257,7 @@ class Applier:
                 operations.append({"op": "add", "path": path, "value": value})
             elif key in (present or {}):
                 operations.append({"op": "remove", "path": path})
-        written = await self.kube.json_patch(REPLICA_SET, seen.namespace, action.name, operations)
+        written = await self.kube.json_patch(REPLICA_SET, namespace, action.name, operations)
         self.replica_sets.note_write(written)
 
     async def _scale_workload(self, seen: Seen, action: plans.ScaleWorkload) -> None:
@@ -270,9 +280,14 @@ class Applier:
         patch = {"metadata": {"uid": uid, "ownerReferences": owners}}
         self.replica_sets.note_write(await self.kube.merge_patch(REPLICA_SET, seen.namespace, name, patch))
 
-    async def _ask_for_run(self, seen: Seen, name: str, memory: Memory, *, manifest: dict[str, Any] | None) -> None:
-        request = AnalysisRequested(
-            namespace=seen.namespace, name=name, rollout=seen.name, manifest=manifest, terminate=manifest is None
+    async def ask_for_run(
+        self, namespace: str, action: plans.StartAnalysis | plans.TerminateAnalysis, memory: Memory, **owner: str
+    ) -> None:
+        """`owner`: the `rollout` or the `experiment` that the run belongs to."""
+        manifest = dict(action.manifest) if isinstance(action, plans.StartAnalysis) else None
+        name = action.name if isinstance(action, plans.TerminateAnalysis) else action.manifest["metadata"]["name"]
+        request = AnalysisRequested.model_validate(
+            {"namespace": namespace, "name": name, "manifest": manifest, "terminate": manifest is None, **owner}
         )
         await self._ask(request, f"analysis/{name}", "end" if manifest is None else "start", memory)
 

@@ -11,7 +11,7 @@ from typing import Any
 from tidegate.durations import epoch, rfc3339
 from tidegate.messages import TrafficRequested
 from tidegate.rollout import Analysis, Experiment, Pause, Plugin, SetCanaryScale, SetHeaderRoute, SetMirrorRoute, SetWeight, Step
-from tidegate_planner import analysis, canary_sizes, delays, ping_pong, routing, step_plugins, targets
+from tidegate_planner import analysis, canary_sizes, delays, experiment_step, ping_pong, routing, step_plugins, targets
 from tidegate_planner.progress import (
     CANARY_PAUSE,
     FULL_PROMOTION,
@@ -47,11 +47,13 @@ def _once(at: Situation) -> Progress:
     progress = at.progress
     if at.spec.paused or progress.abort or progress.fully_promoted:
         return progress
-    verdict = analysis.verdict(at)
-    if verdict.abort_reason is not None:
-        return aborted(progress, reason=verdict.abort_reason, now=rfc3339(at.now), steps=at.steps)
-    if verdict.inconclusive is not None:
-        return paused(progress, reason=verdict.inconclusive, now=rfc3339(at.now))
+    progress = experiment_step.without_outdated_pause(at)
+    at = replace(at, progress=progress)
+    for verdict in (analysis.verdict(at), experiment_step.verdict(at)):
+        if verdict.abort_reason is not None:
+            return aborted(progress, reason=verdict.abort_reason, now=rfc3339(at.now), steps=at.steps)
+        if verdict.inconclusive is not None:
+            return paused(progress, reason=verdict.inconclusive, now=rfc3339(at.now))
     if progress.promote_full:
         return _promoted_if_available(at, FULL_PROMOTION)
     if at.within_window:
@@ -93,8 +95,8 @@ def _after_step(at: Situation, step: Step) -> Progress:
             if reason := step_plugins.failure(at):
                 return aborted(progress, reason=reason, now=rfc3339(at.now), steps=at.steps)
             done = step_plugins.done(at)
-        case _:
-            done = False  # experiments; validation refuses a plan that holds one
+        case Experiment():
+            done = experiment_step.passed(at)
     return replace(progress, step_index=(progress.step_index or 0) + 1) if done else progress
 
 
@@ -160,6 +162,9 @@ def section(at: Situation) -> dict[str, Any]:
     fields: dict[str, Any] = dict(analysis.run_statuses(at))
     if at.progress.step_calls:
         fields["stepPluginStatuses"] = statuses_of(at.progress.step_calls)
+    experiment = experiment_step.in_use(at)
+    if experiment is not None:
+        fields["currentExperiment"] = experiment.name
     parts = {"weights": weights(at), "stablePingPong": ping_pong.told(at)}
     return {**fields, **{field: part for field, part in parts.items() if part}}
 
@@ -181,6 +186,8 @@ def weights(at: Situation) -> Json | None:
         return {"weight": destination.weight, **named, "podTemplateHash": destination.hash}
 
     recorded: dict[str, Any] = {"canary": side(split.canary), "stable": side(split.stable)}
+    if split.additional:
+        recorded["additional"] = [side(each) for each in split.additional]
     return recorded if traffic.verified is None else {**recorded, "verified": traffic.verified}
 
 

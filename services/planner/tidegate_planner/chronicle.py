@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tidegate.durations import epoch, rfc3339
-from tidegate_planner.progress import BACK_TO_STABLE, FAST_ROLLBACK, FULL_PROMOTION, WITHIN_WINDOW
+from tidegate_planner.progress import BACK_TO_STABLE, FAST_ROLLBACK, FULL_PROMOTION, INCONCLUSIVE_EXPERIMENT, WITHIN_WINDOW
 from tidegate_planner.situation import Situation, goes_back
 from tidegate_planner.strategies import strategy_of
 
@@ -44,7 +44,8 @@ def _count_manual_pause(at: Situation, told: dict[str, Any]) -> None:
 def _pauses_by_hand(at: Situation) -> bool:
     if at.progress.fully_promoted or at.progress.abort:
         return False
-    return at.spec.paused or at.progress.inconclusive or strategy_of(at).waits_for_person(at)
+    inconclusive = at.progress.inconclusive or at.progress.pause_for(INCONCLUSIVE_EXPERIMENT) is not None
+    return at.spec.paused or inconclusive or strategy_of(at).waits_for_person(at)
 
 
 def _completion(at: Situation) -> str:

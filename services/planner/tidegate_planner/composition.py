@@ -15,6 +15,7 @@ from tidegate.kube.kinds import (
     ANALYSIS_RUN,
     ANALYSIS_TEMPLATE,
     CLUSTER_ANALYSIS_TEMPLATE,
+    EXPERIMENT,
     REPLICA_SET,
     ROLLOUT,
     SERVICE,
@@ -34,6 +35,11 @@ from tidegate.messages import (
 )
 from tidegate.service import Reactions, Service
 from tidegate_planner.apply import Applier
+from tidegate_planner.decide import decide
+from tidegate_planner.experiments import narrative
+from tidegate_planner.experiments.apply import Applier as ExperimentApplier
+from tidegate_planner.experiments.decide import decide as decide_experiment
+from tidegate_planner.experiments.observe import Observer as ExperimentObserver
 from tidegate_planner.observe import (
     BY_OWNER,
     ORPHANS,
@@ -51,7 +57,7 @@ from tidegate_planner.requests import Requests
 from tidegate_planner.router_objects import WatchedKinds, keys_of, named_by, slim
 from tidegate_planner.seen import Traffic
 from tidegate_planner.step_calls import Answer
-from tidegate_planner.telling import Teller
+from tidegate_planner.telling import OF_ROLLOUTS, Story, Teller
 from tidegate_planner.worker import Worker
 from tidegate_planner.workloads import reference_of, slim_workload
 
@@ -71,7 +77,9 @@ class Planner:
         self._runs = self._cache(ANALYSIS_RUN)
         self._templates = self._cache(ANALYSIS_TEMPLATE)
         self._cluster_templates = self._cache(CLUSTER_ANALYSIS_TEMPLATE, namespaced=False)
-        self.caches = (self._rollouts, self._replica_sets, self._services, self._runs, self._templates, self._cluster_templates)
+        self._experiments = self._cache(EXPERIMENT)
+        templates = (self._templates, self._cluster_templates)
+        self.caches = (self._rollouts, self._replica_sets, self._services, self._runs, self._experiments, *templates)
         self._workloads = {each: self._cache(kind, slim=slim_workload) for each, kind in KINDS.items()}
         self._world = World(
             rollouts=self._rollouts,
@@ -86,21 +94,30 @@ class Planner:
                 lambda cache: service.spawn(cache.run(), name=str(cache.kind)),
                 namespace=service.settings.namespace,
             ),
+            experiments=self._experiments,
             instance=service.settings.instance_id,
             step_plugins=service.settings.step_plugins,
         )
-        self._teller = Teller(service.bus, clock=time.time)
+        applier = Applier(
+            kube=kube,
+            bus=service.bus,
+            world=self._world,
+            rollouts=self._rollouts,
+            replica_sets=self._replica_sets,
+            experiments=self._experiments,
+            clock=time.time,
+        )
+        self._teller = Teller(service.bus, OF_ROLLOUTS, clock=time.time)
         self._worker = Worker(
-            observer=Observer(self._world),
-            applier=Applier(
-                kube=kube,
-                bus=service.bus,
-                world=self._world,
-                rollouts=self._rollouts,
-                replica_sets=self._replica_sets,
-                clock=time.time,
-            ),
-            teller=self._teller,
+            observer=Observer(self._world), decide=decide, applier=applier, teller=self._teller, clock=time.time
+        )
+        of_experiments = Story(kind="Experiment", narrate=narrative.narrate, read=narrative.told_from_json)
+        self._experiment_teller = Teller(service.bus, of_experiments, clock=time.time)
+        self._experimenter = Worker(
+            observer=ExperimentObserver(self._world),
+            decide=decide_experiment,
+            applier=ExperimentApplier(shared=applier, services=self._services),
+            teller=self._experiment_teller,
             clock=time.time,
         )
         self._wire()
@@ -118,8 +135,9 @@ class Planner:
         self._world.least_fence = min(cache.first_version for cache in self.caches)
         with contextlib.suppress(TimeoutError):  # then outcomes that were told already are told again, under the same ids
             await asyncio.wait_for(asyncio.gather(told.caught_up.wait(), answers.caught_up.wait()), FEED_PATIENCE)
-        members = self._bus.members("planner", self._worker.share_with)
-        self._worker.start(members.me, members.live)
+        members = self._bus.members("planner", self._share_with)
+        for worker in (self._worker, self._experimenter):
+            worker.start(members.me, members.live)
         self._service.spawn(self._resync(), name="resync")
         await self._bus.open_ask_door((RolloutRequested, RolloutCommanded))
         requests = Requests(kube=self._kube, bus=self._bus, namespace=self._settings.namespace)
@@ -130,26 +148,34 @@ class Planner:
 
     async def __aexit__(self, *_: object) -> None:
         """Finish the passes under way, and tell what they found."""
-        await self._worker.close()
-        await self._teller.close()
+        await asyncio.gather(self._worker.close(), self._experimenter.close())
+        await asyncio.gather(self._teller.close(), self._experiment_teller.close())
 
     async def _resync(self) -> None:
         """Finds what no message announced; spread out, so that replicas do not look at the same moment."""
         while True:
             await asyncio.sleep(self._settings.resync * random.uniform(0.8, 1.2))  # noqa: S311 - nothing to hide
             self._worker.wake_all()
+            self._experimenter.wake_all()
+
+    def _share_with(self, members: frozenset[str]) -> None:
+        self._worker.share_with(members)
+        self._experimenter.share_with(members)
 
     # --- what wakes what -----------------------------------------------------------------------------------------------
 
     def _wire(self) -> None:
         self._replica_sets.add_index(BY_OWNER, owners_of)
         self._replica_sets.add_index(ORPHANS, orphaned_in)
-        self._runs.add_index(BY_OWNER, owners_of)
+        for cache in (self._runs, self._experiments, self._services):
+            cache.add_index(BY_OWNER, owners_of)
         self._rollouts.add_index(BY_SERVICE, lambda rollout: [_scoped(rollout, name) for name in service_names(rollout)])
         self._rollouts.add_index(BY_TEMPLATE, lambda rollout: ["any"] if analyses_of(rollout) else [])
         self._rollouts.add_index(BY_ROUTER_OBJECT, lambda rollout: [named.key for named in named_by(rollout)])
+        self._experiments.add_index(BY_TEMPLATE, lambda experiment: ["any"] if experiment["spec"].get("analyses") else [])
         self._rollouts.on_change(self._wake_changed)
-        for cache in (self._replica_sets, self._runs):
+        self._experiments.on_change(self._wake_changed_experiment)
+        for cache in (self._replica_sets, self._runs, self._experiments, self._services):
             cache.on_change(self._wake_owners)
         self._services.on_change(lambda _type, old, new: self._wake_users(new or old))
         for cache in (self._templates, self._cluster_templates):
@@ -166,6 +192,16 @@ class Planner:
         """The former one too: its label may have handed it to another instance, and then it must be let go."""
         self._wake(old)
         self._wake(new)
+        for experiment in self._experiments.by_index(BY_OWNER, (new or old or {"metadata": {"uid": ""}})["metadata"]["uid"]):
+            self._wake_experiment(experiment)  # its pods go when the Rollout's traffic is seen to have left them
+
+    def _wake_experiment(self, experiment: dict[str, Any] | None) -> None:
+        if experiment is not None and instance_of(experiment) == self._world.instance:
+            self._experimenter.wake((experiment["metadata"]["namespace"], experiment["metadata"]["name"]))
+
+    def _wake_changed_experiment(self, _type: ChangeType, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
+        self._wake_experiment(old)
+        self._wake_experiment(new)
 
     def _wake_owners(self, _type: ChangeType, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
         self._wake_owner(old)
@@ -173,8 +209,13 @@ class Planner:
 
     def _wake_owner(self, child: dict[str, Any] | None) -> None:
         for owner in (child or {"metadata": {}})["metadata"].get("ownerReferences") or ():
-            if owner.get("kind") == ROLLOUT.kind and child is not None:
-                self._wake(self._rollouts.get(child["metadata"]["namespace"], owner["name"]))
+            if child is None or owner.get("kind") not in {ROLLOUT.kind, EXPERIMENT.kind}:
+                continue
+            place = (child["metadata"]["namespace"], owner["name"])
+            if owner["kind"] == ROLLOUT.kind:
+                self._wake(self._rollouts.get(*place))
+            else:
+                self._wake_experiment(self._experiments.get(*place))
 
     def _wake_users(self, service: dict[str, Any] | None) -> None:
         if service is not None:
@@ -204,6 +245,8 @@ class Planner:
     def _wake_analysed(self) -> None:
         for rollout in self._rollouts.by_index(BY_TEMPLATE, "any"):
             self._wake(rollout)
+        for experiment in self._experiments.by_index(BY_TEMPLATE, "any"):
+            self._wake_experiment(experiment)
 
     def _hear_traffic(self, message: Message, _envelope: Envelope) -> None:
         if isinstance(message, TrafficApplied):
@@ -235,6 +278,7 @@ class Planner:
         if isinstance(message, EventsRecorded):
             own = self._worker.owns((message.namespace, message.name))
             self._teller.hear(message, ours=own)
+            self._experiment_teller.hear(message, ours=own)
 
     def _cache(self, kind: Kind, *, labels: str | None = None, slim: Slim | None = None, namespaced: bool = True) -> Cache:
         namespace = self._settings.namespace if namespaced else None

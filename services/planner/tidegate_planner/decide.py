@@ -9,7 +9,7 @@ from dataclasses import replace
 from tidegate.durations import rfc3339
 from tidegate.messages import TrafficRequested
 from tidegate.rollout import BlueGreen, Canary, Spec
-from tidegate_planner import analysis, children, delays, failfast, handover, routing, step_plugins
+from tidegate_planner import analysis, children, delays, experiment_step, failfast, handover, routing, step_plugins
 from tidegate_planner.analysis import owner_reference
 from tidegate_planner.plan import Action, AdoptReplicaSet, AskStepPlugin, Plan, ReleaseReplicaSet, SetDefaultReplicas, ShiftTraffic
 from tidegate_planner.progress import Progress, aborted, obeyed, progress_of, restarted
@@ -91,6 +91,8 @@ def _actions(at: Situation) -> list[Action]:
     actions += children.replica_set_actions(at)
     actions += analysis.idle_runs(at)
     actions += analysis.wanted_runs(at)
+    actions += experiment_step.idle(at)
+    actions += experiment_step.wanted(at)
     look = failfast.question(at)
     return actions if look is None else [*actions, look]
 

@@ -7,7 +7,7 @@ process that tells the same again sends a duplicate, which consumers drop.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from tidegate import keys
 from tidegate.messages import OutcomeVerb, Record, RolloutOutcome
@@ -19,6 +19,7 @@ from tidegate_planner.step_calls import RUN, SUCCESSFUL
 from tidegate_planner.told import Told, aborted_condition, snapshot
 
 Json = Mapping[str, Any]
+State = TypeVar("State")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +29,15 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Chapter:
+class Chapter(Generic[State]):
     """What is new. `told` is the state to compare with the next time."""
 
-    told: Told
+    told: State
     records: tuple[Record, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
 
 
-def narrate(before: Told | None, seen: Seen) -> Chapter:
+def narrate(before: Told | None, seen: Seen) -> Chapter[Told]:
     """`before` None: nothing is known of what was told. Then outcomes that the present state implies are told (again), under
     their fixed ids; Events are not, they would be noise. A rollout without a status is simply new."""
     now = snapshot(seen)
@@ -112,6 +113,7 @@ class _Teller:
             yield _normal("TrafficWeightUpdated", f"Traffic weight updated {former}to {now.weight}")
         yield from self._analysis_records()
         yield from self._plugin_records()
+        yield from self._experiment_records()
         if now.abort and not before.abort:
             message = (aborted_condition(self._seen.status) or {}).get("message", "")
             yield Record(type="Warning", reason="RolloutAborted", message=message)
@@ -146,6 +148,21 @@ class _Teller:
                 bad = phase in {"Failed", "Error"}
                 text = f"Step plugin {name} (step {number}): {operation} is {phase}"
                 yield Record(type="Warning" if bad else "Normal", reason="StepPluginTransition", message=text)
+
+    def _experiment_records(self) -> Iterator[Record]:
+        for experiment in self._seen.experiments:
+            if experiment.name not in self._before.experiments:
+                yield _normal("ExperimentCreated", f"Created Experiment '{experiment.name}'")
+            for name, former, phase in self._experiment_changes(experiment.name):
+                text = analysis_transition(name, former, phase, experiment.runs[name][1])
+                yield Record(type="Warning", reason=f"AnalysisRun{phase}", message=text)  # always, as the peer's consumers know it
+
+    def _experiment_changes(self, experiment: str) -> Iterator[tuple[str, str, str]]:
+        """(analysis, former phase, phase)"""
+        before = self._before.experiments.get(experiment, {})
+        for name, phase in self._now.experiments[experiment].items():
+            if phase != before.get(name, ""):
+                yield name, before.get(name, ""), phase
 
     def _returned_to_stable(self) -> bool:
         """The template of the stable version is wanted again, in the middle of an update away from it (`argo-behaviour.md` 6.6)."""
@@ -187,10 +204,16 @@ class _Teller:
             yield self._outcome("paused", f"{now.attempt}.{now.pause_id}", step=now.step)
         if now.weight is not None and now.weight != before.weight:
             yield self._outcome("weight-changed", f"{now.attempt}.{now.step}.{now.weight}", weight=now.weight)
-        for name, phase in now.runs.items():
-            if phase != before.runs.get(name) and phase not in {"Pending", "Running"}:
-                yield self._outcome("analysis-concluded", f"{name}.{phase}", message=f"{name}: {phase}")
+        yield from self._analysis_outcomes()
         yield from self._endings()
+
+    def _analysis_outcomes(self) -> Iterator[Outcome]:
+        runs = [(name, phase) for name, phase in self._now.runs.items() if phase != self._before.runs.get(name)]
+        for experiment in self._now.experiments:
+            runs += [(f"{experiment}-{name}", phase) for name, _, phase in self._experiment_changes(experiment)]
+        for name, phase in runs:
+            if phase not in {"Pending", "Running"}:
+                yield self._outcome("analysis-concluded", f"{name}.{phase}", message=f"{name}: {phase}")
 
     def _step_outcomes(self) -> Iterator[Outcome]:
         attempt = self._now.attempt
@@ -263,6 +286,12 @@ class _Teller:
             requested_by=seen.annotations.get(keys.REQUESTED_BY, ""),
         )
         return Outcome(f"{seen.uid}.{told.revision}.{told.hash}.{verb}.{detail}", outcome)
+
+
+def analysis_transition(name: str, before: str, after: str, message: str) -> str:
+    """The words about an analysis of an experiment, on the Experiment and on its Rollout (`argo-behaviour.md` 10)."""
+    because = f": {message}" if message else ""
+    return f"AnalysisRun '{name}' transitioned from {before} -> {after}{because}"
 
 
 def _normal(reason: str, message: str) -> Record:

@@ -14,12 +14,12 @@ from tidegate import keys
 from tidegate.hashing import pod_template_hash
 from tidegate.kube.selectors import labels_match
 from tidegate.plugins import Plugins
-from tidegate.rollout import BlueGreen, Spec, selector_text, spec_of
+from tidegate.rollout import BlueGreen, Canary, Experiment, Spec, selector_text, spec_of
+from tidegate_planner.owned_experiments import experiment_of
 from tidegate_planner.router_objects import FoundObjects, Nowhere, RouterObjects, found_for
 from tidegate_planner.seen import AnalysisRun, ReplicaSet, Seen, Service, Traffic, WaitingContainer, Workload
 from tidegate_planner.step_calls import Answer
 from tidegate_planner.templates import CLUSTER, NAMESPACED
-from tidegate_planner.unsupported import unsupported_in
 from tidegate_planner.validation import References, invalid_message, message, problems
 from tidegate_planner.workloads import Reference, reference_of, resolved, unresolvable
 
@@ -55,6 +55,7 @@ class World:
     no request of an earlier life of this process, or of another one until then, can have carried a higher one. `instance`: only
     Rollouts with this instance id are looked at, with "" those that carry none (`argo-behaviour.md` 14).
     `step_plugins`: those that are registered, None where nobody knows. `step_answers`: per uid, the last word of each plugin.
+    `refusals`: uid of an experiment -> template -> what the API server said to its ReplicaSet or Service.
     """
 
     rollouts: Objects
@@ -63,6 +64,7 @@ class World:
     analysis_runs: Objects
     templates: Objects
     cluster_templates: Objects
+    experiments: Objects
     workloads: Workloads
     router_objects: RouterObjects = field(default_factory=Nowhere)
     instance: str = ""
@@ -74,6 +76,7 @@ class World:
     create_errors: dict[str, dict[str, str]] = field(default_factory=dict)
     step_plugins: Plugins | None = None
     step_answers: dict[str, dict[str, Answer]] = field(default_factory=dict)
+    refusals: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,7 @@ class Observer:
         spec, status = reading.spec, manifest.get("status") or {}
         held = self._world.replica_sets.by_index(BY_OWNER, uid)
         known = any((each["metadata"].get("labels") or {}).get(keys.POD_TEMPLATE_HASH) == reading.template_hash for each in held)
-        owned = [replica_set_of(each, with_template=not known) for each in held]
+        owned = [replica_set_of(each, with_template=not known or _copies_templates(spec, status)) for each in held]
         selector = selector_text(spec.selector) if spec else ""
         seen = Seen(
             namespace=namespace,
@@ -139,6 +142,7 @@ class Observer:
             workload=None if workload is None or reference is None else workload_of(workload, reference),
             traffic=self._world.traffic.get(uid),
             analysis_runs=tuple(analysis_run_of(each) for each in self._world.analysis_runs.by_index(BY_OWNER, uid)),
+            experiments=tuple(experiment_of(each) for each in self._world.experiments.by_index(BY_OWNER, uid)),
             templates=self._templates(namespace, manifest) if analyses_of(manifest) else {},
             waiting=self._world.waiting.get(uid, ()),
             taken_names=self._world.taken_names.get(uid, frozenset()),
@@ -170,8 +174,6 @@ class Observer:
             found = problems(whole, replace(references, workload_resolved=workload is not None))
             problem = message(metadata["name"], found[0]) if found else None
             spec = None if found else spec_of(whole)
-        if spec is not None:
-            problem = unsupported_in(manifest, spec)
         template_hash = "" if spec is None else pod_template_hash(spec.template, collisions)
         reading = _Reading(metadata["generation"], versions, collisions, spec, problem, template_hash)
         self._readings[uid] = reading
@@ -201,22 +203,8 @@ class Observer:
         return {key: held for key, held in self._looked_up_templates(namespace, manifest).items() if held is not None}
 
     def _looked_up_templates(self, namespace: str, manifest: Json) -> dict[tuple[str, str], Json | None]:
-        """Every template the rollout names, nested ones included; None for one that does not exist."""
-        found: dict[tuple[str, str], Json | None] = {}
-        waiting = [reference for analysis in analyses_of(manifest) for reference in _listed(analysis, "templates")]
-        while waiting:
-            reference = waiting.pop()
-            if not isinstance(reference, Mapping):
-                continue
-            name = reference.get("templateName")
-            cluster = bool(reference.get("clusterScope"))
-            key = (CLUSTER if cluster else NAMESPACED, name)
-            if not isinstance(name, str) or key in found:
-                continue
-            held = self._world.cluster_templates.get(None, name) if cluster else self._world.templates.get(namespace, name)
-            found[key[0], name] = held
-            waiting.extend(_listed((held or {}).get("spec") or {}, "templates"))
-        return found
+        named = [reference for analysis in analyses_of(manifest) for reference in _listed(analysis, "templates")]
+        return looked_up_templates(self._world, namespace, named)
 
     def _orphans(self, namespace: str, selector: str) -> tuple[ReplicaSet, ...]:
         """Those of no controller that the selector matches; there are none on nearly every day."""
@@ -235,6 +223,33 @@ class Observer:
             names = {strategy.stable_service, strategy.canary_service, strategy.ping_service, strategy.pong_service}
         held = {name: self._world.services.get(namespace, name) for name in names - {""}}
         return {name: service_of(each) for name, each in held.items() if each is not None}
+
+
+def looked_up_templates(world: World, namespace: str, named: Iterable[Any]) -> dict[tuple[str, str], Json | None]:
+    """Every analysis template that is named, nested ones included; None for one that does not exist."""
+    found: dict[tuple[str, str], Json | None] = {}
+    waiting = list(named)
+    while waiting:
+        reference = waiting.pop()
+        if not isinstance(reference, Mapping):
+            continue
+        name = reference.get("templateName")
+        cluster = bool(reference.get("clusterScope"))
+        key = (CLUSTER if cluster else NAMESPACED, name)
+        if not isinstance(name, str) or key in found:
+            continue
+        held = world.cluster_templates.get(None, name) if cluster else world.templates.get(namespace, name)
+        found[key[0], name] = held
+        waiting.extend(_listed((held or {}).get("spec") or {}, "templates"))
+    return found
+
+
+def _copies_templates(spec: Spec | None, status: Json) -> bool:
+    """Whether an experiment step of an update under way may want to copy a ReplicaSet's template."""
+    under_way = status.get("stableRS") != status.get("currentPodHash")
+    return under_way and spec is not None and isinstance(spec.strategy, Canary) and any(
+        isinstance(step, Experiment) for step in spec.strategy.steps
+    )
 
 
 def instance_of(manifest: Json) -> str:

@@ -106,7 +106,19 @@ class LookAtPods:
     hash: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateExperiment:
+    manifest: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TerminateExperiment:
+    name: str
+    uid: str
+
+
 ReplicaSetAction = CreateReplicaSet | ScaleReplicaSet | DeleteReplicaSet | AdoptReplicaSet | ReleaseReplicaSet
+ExperimentAction = CreateExperiment | TerminateExperiment
 Action = (
     SetDefaultReplicas
     | AnnotateRollout
@@ -117,6 +129,7 @@ Action = (
     | StartAnalysis
     | TerminateAnalysis
     | LookAtPods
+    | ExperimentAction
 )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tidegate.messages import Destination, HeaderRoute, MirrorRoute, Router, ServiceTarget, Split, TrafficRequested
 from tidegate.rollout import RouterConfig, SetHeaderRoute, SetMirrorRoute
-from tidegate_planner import ping_pong
+from tidegate_planner import experiment_step, ping_pong
 from tidegate_planner.seen import ReplicaSet, Traffic
 from tidegate_planner.situation import Situation
 from tidegate_planner.targets import (
@@ -218,15 +218,24 @@ def _split(at: Situation, services: tuple[str, str]) -> Split:
     """`services`: the stable side's and the canary side's."""
     canary, side = at.canary, canary_side(at)
     stable_service, canary_service = services
-    managed, rest = _canary_serves(at), canary.max_weight - side.weight
+    additional = _experiments(at, canary.max_weight - side.weight)
+    managed, rest = _canary_serves(at), canary.max_weight - side.weight - sum(each.weight for each in additional)
     return Split(
         canary=Destination(weight=side.weight, service=canary_service or None, hash=_hash(side.behind)),
         stable=Destination(weight=rest, service=stable_service or None, hash=_hash(at.roles.stable)),
+        additional=additional,
         header_routes=_header_routes(at) if managed else (),
         mirror_routes=_mirror_routes(at) if managed else (),
         managed_routes=canary.managed_routes,
         max_weight=canary.max_weight,
     )
+
+
+def _experiments(at: Situation, room: int) -> tuple[Destination, ...]:
+    """They come out of stable's share. Validation has seen to it that there is room beside the plan's weights; beside one that is
+    held from an interrupted revision there may be none, and then experiments wait."""
+    wanted = experiment_step.destinations(at)
+    return wanted if sum(each.weight for each in wanted) <= room else ()
 
 
 def _canary_serves(at: Situation) -> bool:

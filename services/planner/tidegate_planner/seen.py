@@ -109,13 +109,40 @@ class WaitingContainer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentPods:
+    """One template of an experiment: how many of its pods serve, and the Service in front of them, "" without one."""
+
+    name: str
+    available: int = 0
+    service: str = ""
+    hash: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """An experiment that the rollout owns. `runs`: its analyses by name, as (phase, message)."""
+
+    name: str
+    uid: str = ""
+    resource_version: int = 0
+    phase: str = ""
+    message: str = ""
+    hash: str = ""
+    created: str = ""
+    terminate: bool = False
+    pods: tuple[ExperimentPods, ...] = ()
+    runs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """Everything one decision is made from.
 
     `spec` is None when `problem` tells what is wrong with the manifest (the whole text of the InvalidSpec condition).
     `orphans` match the selector and have no controller; `strangers` have this one and match no more. `taken_names` are names of
-    ReplicaSets that exist but are not ours or not equal: the next hash must differ (`argo-behaviour.md` 2.3). `create_errors` maps
-    a hash to the API server's refusal of its ReplicaSet. `step_answers`: the last word of each plugin about this rollout.
+    ReplicaSets and Experiments that exist but are not ours or not equal: the next hash or number must differ (`argo-behaviour.md`
+    2.3, 10). `create_errors` maps a hash to the API server's refusal of its ReplicaSet. `step_answers`: the last word of each
+    plugin about this rollout.
     """
 
     namespace: str
@@ -137,6 +164,7 @@ class Seen:
     workload: Workload | None = None
     traffic: Traffic | None = None
     analysis_runs: tuple[AnalysisRun, ...] = ()
+    experiments: tuple[Experiment, ...] = ()
     templates: Mapping[tuple[str, str], Json] = field(default_factory=dict)
     waiting: tuple[WaitingContainer, ...] = ()
     taken_names: frozenset[str] = frozenset()
@@ -153,5 +181,6 @@ class Seen:
         """
         sets = max((each.resource_version for each in self.replica_sets), default=0)
         services = max((each.resource_version for each in self.services.values()), default=0)
+        experiments = max((each.resource_version for each in self.experiments), default=0)
         workload = self.workload.resource_version if self.workload else 0
-        return max(self.resource_version, sets, services, workload, self.least_fence)
+        return max(self.resource_version, sets, services, workload, experiments, self.least_fence)

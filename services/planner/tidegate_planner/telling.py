@@ -6,25 +6,55 @@ NATS away the news wait here; a process that dies meanwhile finds them again as 
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import structlog
 
 from tidegate import keys
 from tidegate.errors import GiveUp, Retry
 from tidegate.messages import EventsRecorded, Message, Record
-from tidegate_planner.narrative import Outcome, narrate
+from tidegate_planner.narrative import Chapter, Outcome, narrate
 from tidegate_planner.observe import Key
-from tidegate_planner.seen import Seen
-from tidegate_planner.told import Told, told_from_json
+from tidegate_planner.told import told_from_json
 
 LINGER = 0.05  # seconds in which the news of one rollout are gathered into one message: a third of the messages of a fast one
 RETRY_AFTER = 1.0
 
 log = structlog.get_logger(__name__)
+
+
+class Told(Protocol):
+    """The state up to which something was told."""
+
+    def as_json(self) -> dict[str, Any]: ...
+
+
+class Named(Protocol):
+    """What is told of any object."""
+
+    @property
+    def uid(self) -> str: ...
+    @property
+    def annotations(self) -> Mapping[str, Any]: ...
+
+
+ToldT = TypeVar("ToldT", bound=Told)
+SeenT = TypeVar("SeenT", bound=Named)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story(Generic[ToldT, SeenT]):
+    """How one kind of object is told, and how what was told is read back."""
+
+    kind: Literal["Rollout", "Experiment"]
+    narrate: Callable[[ToldT | None, SeenT], Chapter[ToldT]]
+    read: Callable[[Mapping[str, Any]], ToldT]
+
+
+OF_ROLLOUTS = Story(kind="Rollout", narrate=narrate, read=told_from_json)
 
 
 class Sends(Protocol):
@@ -50,10 +80,10 @@ class _Batch:
 
 
 @dataclass(slots=True)
-class _News:
-    """What one rollout has to tell that is not on the bus yet."""
+class _News(Generic[ToldT]):
+    """What one object has to tell that is not on the bus yet."""
 
-    told: Told | None = None
+    told: ToldT | None = None
     uid: str = ""
     correlation: str = ""
     requested_by: str = ""
@@ -63,29 +93,35 @@ class _News:
     batch: _Batch | None = None
 
 
-class Teller:
-    def __init__(self, bus: Sends, *, clock: Callable[[], float]) -> None:
+class Teller(Generic[ToldT, SeenT]):
+    """One for each kind of object. A Rollout and an Experiment of one name share a subject, of which the bus replays the last
+    message only: after a restart one of them may tell outcomes again, under their fixed ids."""
+
+    def __init__(self, bus: Sends, story: Story[ToldT, SeenT], *, clock: Callable[[], float]) -> None:
         self._bus = bus
+        self._story = story
         self._clock = clock
-        self._news: dict[Key, _News] = {}
+        self._news: dict[Key, _News[ToldT]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._heard: dict[Key, tuple[str, Told]] = {}
+        self._heard: dict[Key, tuple[str, ToldT]] = {}
 
     def hear(self, message: EventsRecorded, *, ours: bool) -> None:
-        """What a planner has told about a rollout: this one, also before its restart, or the one whose share it is."""
+        """What a planner has told about an object: this one, also before its restart, or the one whose share it is."""
+        if message.kind != self._story.kind:
+            return
         key = (message.namespace, message.name)
         if message.told is not None:
-            self._heard[key] = (message.uid, told_from_json(message.told))
+            self._heard[key] = (message.uid, self._story.read(message.told))
         news = self._news.get(key)
         if not ours and news is not None and not news.sending:
             del self._news[key]  # when the rollout falls to us again, what the other one told counts
 
-    def tell(self, key: Key, seen: Seen) -> None:
+    def tell(self, key: Key, seen: SeenT) -> None:
         news = self._news.get(key)
         if news is None or news.uid != seen.uid:
             uid, told = self._heard.get(key, ("", None))
             news = self._news[key] = _News(told=told if uid == seen.uid else None, uid=seen.uid)
-        chapter = narrate(news.told, seen)
+        chapter = self._story.narrate(news.told, seen)
         news.told = chapter.told
         news.records.extend(chapter.records)
         news.outcomes.extend(chapter.outcomes)
@@ -108,7 +144,7 @@ class Teller:
         for task in self._tasks:
             task.cancel()
 
-    async def _send(self, key: Key, news: _News) -> None:
+    async def _send(self, key: Key, news: _News[ToldT]) -> None:
         try:
             while news.batch or news.records or news.outcomes:
                 if news.batch is None:
@@ -118,11 +154,12 @@ class Teller:
         finally:
             news.sending = False
 
-    def _gathered(self, key: Key, news: _News) -> _Batch:
+    def _gathered(self, key: Key, news: _News[ToldT]) -> _Batch:
         message = EventsRecorded(
             namespace=key[0],
             name=key[1],
             service="planner",
+            kind=self._story.kind,
             uid=news.uid,
             at=datetime.fromtimestamp(self._clock(), UTC),
             records=tuple(news.records),
@@ -132,7 +169,7 @@ class Teller:
         news.records, news.outcomes = [], []
         return batch
 
-    async def _send_batch(self, news: _News, batch: _Batch) -> None:
+    async def _send_batch(self, news: _News[ToldT], batch: _Batch) -> None:
         """Outcomes first, then the record with the snapshot: a death in between repeats outcomes, whose ids are fixed."""
         attributes = {"correlation": batch.correlation, "requested_by": batch.requested_by}
         try:
@@ -143,5 +180,5 @@ class Teller:
             await asyncio.sleep(RETRY_AFTER)
             return
         except GiveUp as error:
-            log.error("news cannot be told", rollout=batch.message.name, error=error.reason)  # noqa: TRY400
+            log.error("news cannot be told", about=batch.message.name, error=error.reason)  # noqa: TRY400
         news.batch = None

@@ -19,7 +19,7 @@ Json = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class Told:
     """The state up to which everything was told. `sets`: hash -> (name, revision, size); `runs`: analysis run -> phase; one that
-    was told to end has nothing to say any more.
+    was told to end has nothing to say any more. `experiments`: name -> analysis -> phase.
 
     `done` stays up once this attempt was Healthy: a pod lost later and replaced is no second completion. `rested` is the present
     step once it has paused and was told to go on. `plugins`: (name, number of the step, operation, phase).
@@ -44,6 +44,7 @@ class Told:
     sets: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)
     runs: Mapping[str, str] = field(default_factory=dict)
     plugins: tuple[tuple[str, int, str, str], ...] = ()
+    experiments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def paused(self) -> bool:
@@ -103,6 +104,7 @@ def snapshot(seen: Seen) -> Told:
         sets=sets,
         runs={run.name: run.phase for run in seen.analysis_runs if run.phase and not run.terminate},
         plugins=tuple((each.name, each.index + 1, each.operation, each.phase) for each in calls_of(status) if each.phase),
+        experiments={each.name: {name: phase for name, (phase, _) in each.runs.items() if phase} for each in seen.experiments},
     )
 
 

@@ -1,4 +1,4 @@
-"""Which rollout is looked at when: observe, tell, decide, apply, one rollout at a time, many rollouts at once.
+"""Which object is looked at when: observe, tell, decide, apply, one rollout or experiment at a time, many of them at once.
 
 A wake-up only says that something may have changed. What wakes: a watch event, a message from another service, a moment that a
 plan named, and a slow resync that finds what no message announced.
@@ -8,18 +8,15 @@ import asyncio
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 
 from tidegate.errors import KubeError, Retry
 from tidegate.shares import owner
-from tidegate_planner.apply import Applier, Memory, Refused
-from tidegate_planner.decide import decide
-from tidegate_planner.observe import Key, Observer
-from tidegate_planner.plan import Plan
+from tidegate_planner.apply import Memory, Refused
+from tidegate_planner.observe import Key
 from tidegate_planner.router_objects import NotYet
-from tidegate_planner.seen import Seen
-from tidegate_planner.telling import Teller
 
 LAZY_FOR = 1.0  # seconds that counts may lag behind in the status
 RETRY_AFTER = 1.0
@@ -29,9 +26,44 @@ AT_ONCE = 32  # passes under way; more would only queue for a connection
 log = structlog.get_logger(__name__)
 
 
+class Uid(Protocol):
+    @property
+    def uid(self) -> str: ...
+
+
+class WakeAt(Protocol):
+    @property
+    def wake_at(self) -> float | None: ...
+
+
+SeenT = TypeVar("SeenT", bound=Uid)
+SeenT_contra = TypeVar("SeenT_contra", bound=Uid, contravariant=True)
+SeenT_co = TypeVar("SeenT_co", bound=Uid, covariant=True)
+PlanT = TypeVar("PlanT", bound=WakeAt)
+PlanT_contra = TypeVar("PlanT_contra", bound=WakeAt, contravariant=True)
+
+
+class Observes(Protocol[SeenT_co]):
+    def see(self, key: Key) -> SeenT_co | None: ...
+
+    def forget(self, uid: str) -> None: ...
+
+
+class Tells(Protocol[SeenT_contra]):
+    def tell(self, key: Key, seen: SeenT_contra) -> None: ...
+
+    def forget(self, key: Key) -> None: ...
+
+
+class Applies(Protocol[SeenT_contra, PlanT_contra]):
+    async def apply(self, seen: SeenT_contra, plan: PlanT_contra, memory: Memory, *, lazy_for: float) -> bool:
+        """True if the status is left unwritten for now."""
+        ...
+
+
 @dataclass(slots=True)
 class _Entry:
-    """One rollout's place in the shell."""
+    """One object's place in the shell."""
 
     memory: Memory = field(default_factory=Memory)
     uid: str = ""
@@ -41,11 +73,20 @@ class _Entry:
     failures: int = 0
 
 
-class Worker:
-    """Runs passes from `start` until it is closed, for the rollouts that fall to this member of the live ones."""
+class Worker(Generic[SeenT, PlanT]):
+    """Runs passes from `start` until it is closed, for the objects of one kind that fall to this member of the live ones."""
 
-    def __init__(self, *, observer: Observer, applier: Applier, teller: Teller, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        *,
+        observer: Observes[SeenT],
+        decide: Callable[[SeenT, float], PlanT],
+        applier: Applies[SeenT, PlanT],
+        teller: Tells[SeenT],
+        clock: Callable[[], float],
+    ) -> None:
         self._observer = observer
+        self._decide = decide
         self._applier = applier
         self._teller = teller
         self._clock = clock
@@ -93,7 +134,7 @@ class Worker:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _run(self, key: Key, entry: _Entry) -> None:
-        """Passes until nothing woke it meanwhile. One rollout's defect is logged and tried again; the others go on."""
+        """Passes until nothing woke it meanwhile. The defect of one is logged and tried again; the others go on."""
         try:
             async with self._slots:
                 entry.again = True
@@ -113,7 +154,7 @@ class Worker:
             if entry.uid != seen.uid:
                 self._begin(entry, seen)
             self._teller.tell(key, seen)
-            await self._act(key, entry, seen, decide(seen, self._clock()))
+            await self._act(key, entry, seen, self._decide(seen, self._clock()))
             entry.failures = 0
         except NotYet as kind:
             log.debug("waiting for the first list of a kind that is named", key=key, kind=str(kind))
@@ -123,14 +164,14 @@ class Worker:
             self._wake_in(key, entry, RETRY_AFTER)
         except (KubeError, Retry) as error:
             entry.failures += 1
-            log.warning("pass failed", namespace=key[0], rollout=key[1], error=str(error), failures=entry.failures)
+            log.warning("pass failed", namespace=key[0], name=key[1], error=str(error), failures=entry.failures)
             self._wake_in(key, entry, _back_off(entry.failures))
         except Exception:
             entry.failures += 1
-            log.exception("pass failed", namespace=key[0], rollout=key[1], failures=entry.failures)
+            log.exception("pass failed", namespace=key[0], name=key[1], failures=entry.failures)
             self._wake_in(key, entry, _back_off(entry.failures))
 
-    async def _act(self, key: Key, entry: _Entry, seen: Seen, plan: Plan) -> None:
+    async def _act(self, key: Key, entry: _Entry, seen: SeenT, plan: PlanT) -> None:
         postponed = await self._applier.apply(seen, plan, entry.memory, lazy_for=LAZY_FOR)
         now = self._clock()
         moments = [each for each in (plan.wake_at, entry.memory.resend_at) if each is not None]
@@ -143,8 +184,8 @@ class Worker:
         _cancel_timer(entry)
         entry.timer = asyncio.get_running_loop().call_later(seconds, self.wake, key)
 
-    def _begin(self, entry: _Entry, seen: Seen) -> None:
-        """A rollout seen for the first time, maybe in the place of a namesake that was deleted between two looks."""
+    def _begin(self, entry: _Entry, seen: SeenT) -> None:
+        """One seen for the first time, maybe in the place of a namesake that was deleted between two looks."""
         if entry.uid:
             self._observer.forget(entry.uid)
         entry.uid, entry.memory = seen.uid, Memory()

@@ -12,6 +12,7 @@ from tidegate.kube.kinds import (
     ANALYSIS_TEMPLATE,
     DEPLOYMENT,
     EVENT,
+    EXPERIMENT,
     HTTP_ROUTE,
     REPLICA_SET,
     ROLLOUT,
@@ -25,7 +26,7 @@ from tidegate.testing.outcomes import Outcomes
 from tidegate.testing.waiting import PATIENCE, eventually
 
 KINDS: dict[str, Kind] = {
-    each.kind: each for each in (ROLLOUT, SERVICE, HTTP_ROUTE, ANALYSIS_TEMPLATE, ANALYSIS_RUN, DEPLOYMENT)
+    each.kind: each for each in (ROLLOUT, SERVICE, HTTP_ROUTE, ANALYSIS_TEMPLATE, ANALYSIS_RUN, DEPLOYMENT, EXPERIMENT)
 }
 ANSWER_SECONDS = 60.0
 FIELD_MANAGER = "kubectl"

@@ -34,12 +34,14 @@ from tidegate.kube.kinds import (
     ANALYSIS_RUN,
     ANALYSIS_TEMPLATE,
     DEPLOYMENT,
+    EXPERIMENT,
     GRPC_ROUTE,
     HTTP_ROUTE,
     JOB,
     POD_TEMPLATE,
     REPLICA_SET,
     SECRET,
+    SERVICE,
     Kind,
 )
 from tidegate.messages import OUTCOMES
@@ -80,7 +82,7 @@ CONSUMERS: dict[str, tuple[Consumer, ...]] = {
     "analyzer": (ANALYZER_REQUESTS,),
     "notifier": (NOTIFIER_EVENTS, outcomes_of("webhook")),
 }
-ADMISSION_ONLY = {("argoproj.io", "rollouts/finalizers", "update"), ("argoproj.io", "analysisruns/finalizers", "update")}
+ADMISSION_ONLY = {("argoproj.io", f"{owners}/finalizers", "update") for owners in ("rollouts", "experiments", "analysisruns")}
 """Asked for by an admission plugin when a child is created, so never a request of its own; `test_refusals` needs them."""
 
 Right = tuple[str, str, str]
@@ -224,6 +226,8 @@ async def play(control_plane: ControlPlane, nats: LocalNats, users: BusUsers, en
             expired(scene),
             unreadable(scene, anyone),
             hopeless(scene),
+            experimented(scene),
+            refused(scene),
         )
         for topics, feed in heard:
             await eventually(_seen(topics), lambda seen: "completed" in seen, what="a topic that was subscribed to")
@@ -371,6 +375,44 @@ async def hopeless(scene: Scene) -> None:
     await scene.until("hasty", healthy_on(BLUE))
     await scene.set_image("hasty", "demo:crash")
     await scene.until("hasty", degraded("CrashLoopBackOff"))
+
+
+async def experimented(scene: Scene) -> None:
+    """An experiment with a Service, under its second name: somebody else's has the first. Nothing of it is left but the record."""
+    template = {"name": "trial", "specRef": "canary", "service": {}}
+    experiment = {"templates": [template], "duration": "1s", "scaleDownDelaySeconds": 0}
+    manifest = a_rollout("lab", steps=({"experiment": experiment},))
+    manifest["spec"]["template"]["spec"]["containers"][0]["ports"] = [{"containerPort": 8080}]
+    await scene.apply(manifest)
+    await scene.until("lab", healthy_on(BLUE))
+    manifest["spec"]["template"]["spec"]["containers"][0]["image"] = YELLOW
+    name = f"lab-{pod_template_hash(manifest['spec']['template'])}-2-0"
+    await scene.kube.create(EXPERIMENT, of(scene, name, spec={"templates": []}))
+    await scene.set_image("lab", YELLOW)
+    await scene.until("lab", healthy_on(YELLOW))
+    assert (await scene.kube.get(EXPERIMENT, scene.namespace, f"{name}-1"))["status"]["phase"] == "Successful"
+
+    async def services() -> list[str]:
+        found, _ = await scene.kube.list(SERVICE, scene.namespace)
+        return [each["metadata"]["name"] for each in found if each["metadata"]["name"].startswith("lab")]
+
+    await eventually(services, lambda seen: not seen, what="the experiment's Service to be deleted")
+
+
+async def refused(scene: Scene) -> None:
+    """Somebody else's Service has the name that an experiment made by hand asks for."""
+    labels = {"app": "hopeless"}
+    container = {"name": "app", "image": BLUE, "ports": [{"containerPort": 8080}]}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    await scene.apply(a_service("theirs", app="somebody-else"))
+    templates = [{"name": "one", "selector": {"matchLabels": labels}, "template": template, "service": {"name": "theirs"}}]
+    await scene.kube.create(EXPERIMENT, of(scene, "hopeless", spec={"templates": templates}))
+
+    async def phase() -> str:
+        found = await scene.kube.get(EXPERIMENT, scene.namespace, "hopeless")
+        return str((found.get("status") or {}).get("phase"))
+
+    await eventually(phase, lambda seen: seen == "Error", what="the experiment to end with an Error")
 
 
 async def expired(scene: Scene) -> None:

@@ -139,15 +139,25 @@ def child(namespace: str, kind: str, owner: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("service", "kind", "owner"),
-    [("planner", "ReplicaSet", "rollouts"), ("analyzer", "AnalysisRun", "rollouts"), ("analyzer", "Job", "analysisruns")],
+    [
+        ("planner", "ReplicaSet", "rollouts"),
+        ("planner", "ReplicaSet", "experiments"),
+        ("analyzer", "AnalysisRun", "rollouts"),
+        ("analyzer", "AnalysisRun", "experiments"),
+        ("analyzer", "Job", "analysisruns"),
+    ],
 )
 def test_a_child_that_blocks_its_owners_deletion_needs_the_right_to_its_finalizers(
     control_plane: ControlPlane, clients: dict[str, Client], namespace: str, service: str, kind: str, owner: str
 ) -> None:
     owners = f"/apis/argoproj.io/v1alpha1/namespaces/{namespace}"
-    rollout = {**a_rollout("owner"), "apiVersion": "argoproj.io/v1alpha1"}
-    run = {"apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisRun", "metadata": {"name": "owner"}, "spec": {"metrics": []}}
-    made = control_plane.client.post(f"{owners}/{owner}", rollout if owner == "rollouts" else run)
+    common = {"apiVersion": "argoproj.io/v1alpha1", "metadata": {"name": "owner"}}
+    manifests: dict[str, dict[str, Any]] = {
+        "rollouts": {**a_rollout("owner"), "apiVersion": "argoproj.io/v1alpha1"},
+        "experiments": {**common, "kind": "Experiment", "spec": {"templates": []}},
+        "analysisruns": {**common, "kind": "AnalysisRun", "spec": {"metrics": []}},
+    }
+    made = control_plane.client.post(f"{owners}/{owner}", manifests[owner])
     manifest = child(namespace, kind, made)
     path = f"/apis/{manifest['apiVersion']}/namespaces/{namespace}/{kind.lower()}s?dryRun=All"
 
@@ -171,6 +181,8 @@ def test_a_child_that_blocks_its_owners_deletion_needs_the_right_to_its_finalize
         ("planner", "", "events", "create"),
         ("planner", "argoproj.io", "analysisruns", "create"),
         ("planner", "argoproj.io", "rollouts", "delete"),
+        ("analyzer", "argoproj.io", "experiments", "get"),
+        ("traffic-shifter", "", "services", "create"),
         ("planner", "gateway.networking.k8s.io", "httproutes", "patch"),
         ("traffic-shifter", "", "secrets", "get"),
         ("traffic-shifter", "argoproj.io", "rollouts", "patch"),

@@ -47,8 +47,11 @@ class Asking:
             templates=nothing,
             cluster_templates=nothing,
             workloads=nothing,
+            experiments=nothing,
         )
-        self._applier = Applier(kube=nothing, bus=self.bus, world=world, rollouts=nothing, replica_sets=nothing, clock=self.clock)
+        self._applier = Applier(
+            kube=nothing, bus=self.bus, world=world, rollouts=nothing, replica_sets=nothing, experiments=nothing, clock=self.clock
+        )
         self._seen = Seen(
             namespace="shop", name="web", uid="u", generation=1, resource_version=1, annotations={}, labels={}, status={},
             manifest={}, spec=None,

@@ -10,7 +10,8 @@ from tidegate.errors import GiveUp, Retry
 from tidegate.messages import EventsRecorded, Message, RolloutOutcome
 from tidegate_planner.seen import Seen
 from tidegate_planner.simulation.views import NOW, a_set, a_status, a_view
-from tidegate_planner.telling import Teller
+from tidegate_planner.telling import OF_ROLLOUTS, Teller
+from tidegate_planner.told import Told
 
 KEY = ("default", "app")
 STEPS = [{"setWeight": 25}, {"pause": {}}]
@@ -53,11 +54,11 @@ class FakeBus:
         return [record.reason for message in self.records for record in message.records]
 
 
-def a_teller(bus: FakeBus) -> Teller:
-    return Teller(bus, clock=lambda: NOW)
+def a_teller(bus: FakeBus) -> Teller[Told, Seen]:
+    return Teller(bus, OF_ROLLOUTS, clock=lambda: NOW)
 
 
-async def silence(teller: Teller) -> None:
+async def silence(teller: Teller[Told, Seen]) -> None:
     """Until there is nothing more to send."""
     async with asyncio.timeout(30):
         while teller._tasks:

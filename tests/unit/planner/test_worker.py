@@ -8,6 +8,7 @@ import pytest
 
 from tidegate.errors import KubeError, Retry
 from tidegate_planner.apply import Applier, Memory, Refused
+from tidegate_planner.decide import decide
 from tidegate_planner.observe import Key, Observer
 from tidegate_planner.plan import Plan
 from tidegate_planner.router_objects import NotYet
@@ -41,7 +42,11 @@ class World:
         self.applied = asyncio.Event()
         self.work: Callable[[Seen, Memory], Awaitable[bool]] = self._nothing
         self.worker = Worker(
-            observer=cast("Observer", self), applier=cast("Applier", self), teller=cast("Teller", self), clock=lambda: NOW
+            observer=cast("Observer", self),
+            decide=decide,
+            applier=cast("Applier", self),
+            teller=cast("Teller[Any, Any]", self),
+            clock=lambda: NOW,
         )
 
     async def _nothing(self, _seen: Seen, _memory: Memory) -> bool:

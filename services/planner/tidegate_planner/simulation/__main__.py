@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from tidegate_planner.simulation.chaos import blue_green_scenario_of, scenario_of
+from tidegate_planner.simulation.chaos import blue_green_scenario_of, experiment_scenario_of, scenario_of
 from tidegate_planner.simulation.scenario import Scenario
 from tidegate_planner.simulation.story import Outcome, outcome_of, shortest_story
 
@@ -16,8 +16,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
     parser.add_argument("--tell", action="store_true", help="print the story of --seed, broken or not, and nothing else")
     parser.add_argument("--blue-green", action="store_true", help="blue-green rollouts instead of canaries")
+    parser.add_argument("--experiments", action="store_true", help="canaries with experiment steps among the others")
     given = parser.parse_args()
-    drawn = blue_green_scenario_of if given.blue_green else scenario_of
+    drawn = blue_green_scenario_of if given.blue_green else experiment_scenario_of if given.experiments else scenario_of
     if given.tell:
         sys.stdout.write(shortest_story(drawn(given.seed)) + "\n")
         return 0

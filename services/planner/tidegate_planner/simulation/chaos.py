@@ -82,6 +82,52 @@ def _with_plugins(chance: random.Random, steps: Sequence[dict[str, Any]]) -> lis
     return longer
 
 
+def experiment_scenario_of(seed: int) -> Scenario:
+    """The canary of that seed with experiment steps put among its own, and the edits of its steps too."""
+    chance = random.Random(f"scenario/experiment/{seed}")  # noqa: S311 - must be repeatable, guards no secret
+    scenario = scenario_of(seed)
+    spec = scenario.manifest["spec"]
+    canary = dict(spec["strategy"]["canary"])
+    canary["steps"] = _with_experiments(chance, canary)
+    edits = tuple(
+        replace(edit, value=_with_experiments(chance, {**canary, "steps": edit.value})) if edit.kind == "steps" else edit
+        for edit in scenario.edits
+    )
+    manifest = {**scenario.manifest, "spec": {**spec, "strategy": {"canary": canary}}}
+    return replace(scenario, manifest=manifest, edits=edits)
+
+
+def _with_experiments(chance: random.Random, canary: Any) -> list[dict[str, Any]]:
+    steps = list(canary.get("steps") or ())
+    for _ in range(chance.choice([1, 1, 2])):
+        place = chance.randint(0, len(steps))
+        weights = [step["setWeight"] for step in steps[:place] if "setWeight" in step]
+        room = 100 - (weights[-1] if weights else 0)
+        steps.insert(place, _experiment(chance, room if "trafficRouting" in canary else 0))
+    return steps
+
+
+def _experiment(chance: random.Random, room: int) -> dict[str, Any]:
+    """One to two templates, with weights where there is `room` for both; it ends by its time, by its analysis, or both."""
+    names = chance.choice([("base", "cand"), ("cand",)])
+    templates: list[dict[str, Any]] = [
+        {"name": name, "specRef": "stable" if name == "base" else "canary", "replicas": chance.choice([1, 2])} for name in names
+    ]
+    for template in templates:
+        if room >= 2 and chance.random() < 0.6:
+            template["weight"] = chance.randint(1, room // 2)
+    experiment: dict[str, Any] = {"templates": templates}
+    measured = chance.random() < 0.6
+    if measured:
+        required = chance.random() < 0.5
+        experiment["analyses"] = [{"name": "a", "templateName": "check", "requiredForCompletion": required}]
+    if not measured or not experiment["analyses"][0]["requiredForCompletion"] or chance.random() < 0.5:
+        experiment["duration"] = chance.choice(["1s", "8s", "40s"])
+    if chance.random() < 0.5:
+        experiment["scaleDownDelaySeconds"] = chance.choice([0, 5])
+    return {"experiment": experiment}
+
+
 def _blue_green(chance: random.Random) -> dict[str, Any]:
     blue_green: dict[str, Any] = {"activeService": "active"}
     optional: dict[str, tuple[float, list[Any]]] = {

@@ -191,6 +191,13 @@ def check_revisions(sets: Iterable[ReplicaSet]) -> None:
     check(len(revisions) == len(set(revisions)), "revision", f"revisions {sorted(revisions)} are not unique")
 
 
+def check_experiments(names: Iterable[str], attempts: int) -> None:
+    """N9: a step makes no more experiments than there were attempts at it; `<rollout>-<hash>-<revision>-<step>`, then numbers."""
+    steps = ["-".join(name.split("-")[:4]) for name in names]
+    most = max(map(steps.count, steps), default=0)
+    check(most <= attempts, "N9", f"{most} experiments for one step in {attempts} attempts")
+
+
 def check_served(weights: Mapping[str, int], scaled: ScaleReplicaSet) -> None:
     """I4: no ReplicaSet is emptied while the data plane still sends requests to it."""
     if scaled.after == 0 and scaled.before > 0:

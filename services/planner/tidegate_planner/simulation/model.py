@@ -12,6 +12,7 @@ from tidegate import keys
 from tidegate.durations import rfc3339
 from tidegate.hashing import pod_template_hash
 from tidegate.rollout import Spec, spec_of
+from tidegate_planner.owned_experiments import experiment_of
 from tidegate_planner.seen import AnalysisRun, ReplicaSet, Service, WaitingContainer
 from tidegate_planner.simulation.scenario import PodBehaviour, services_named_in, templates_named_in, version_of
 from tidegate_planner.simulation.scheduler import Scheduler
@@ -22,7 +23,7 @@ Watcher = Callable[[str, int], None]
 
 Told = TypeVar("Told")
 
-ROLLOUTS, SETS, SERVICES, RUNS = "Rollout", "ReplicaSet", "Service", "AnalysisRun"
+ROLLOUTS, SETS, SERVICES, RUNS, EXPERIMENTS = "Rollout", "ReplicaSet", "Service", "AnalysisRun", "Experiment"
 CONTROLLER_DELAY = 0.02  # kube-controller-manager takes some 20 ms from a changed ReplicaSet to its pods
 
 
@@ -43,6 +44,16 @@ class Rollout:
     annotations: Json
     status: Json
     templates: Mapping[tuple[str, str], Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """One version of the object. `manifest` has no status: that is written apart, though the API server has it in one."""
+
+    manifest: Json
+    uid: str
+    resource_version: int
+    status: Json = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -73,8 +84,9 @@ class Cluster:
         self.sets: dict[str, Owned] = {}
         self.services: dict[str, Service] = {}
         self.runs: dict[str, AnalysisRun] = {}
+        self.experiments: dict[str, Experiment] = {}
         self.taken_names: frozenset[str] = frozenset()
-        self.changes: dict[str, list[tuple[str, Any]]] = {ROLLOUTS: [], SETS: [], SERVICES: [], RUNS: []}
+        self.changes: dict[str, list[tuple[str, Any]]] = {ROLLOUTS: [], SETS: [], SERVICES: [], RUNS: [], EXPERIMENTS: []}
         self.watchers: list[Watcher] = []
         self._behaviours = behaviours
         self._capacity = capacity
@@ -142,6 +154,11 @@ class Cluster:
             raise RefusedError(f"the Rollout is at {self.rollout.resource_version}, not {resource_version}")
 
     # --- ReplicaSets ---------------------------------------------------------------------------------------------------
+
+    @property
+    def rollouts_own_sets(self) -> list[ReplicaSet]:
+        """Without those of its experiments."""
+        return [each.seen for each in self.sets.values() if is_rollouts_own(each.seen)]
 
     def create_set(self, manifest: Json) -> ReplicaSet:
         metadata, spec = manifest["metadata"], manifest["spec"]
@@ -296,11 +313,40 @@ class Cluster:
         self.runs[run.name] = run
         self._told(RUNS, run.name, run)
 
+    # --- Experiments ---------------------------------------------------------------------------------------------------
+
+    def create_experiment(self, manifest: Json) -> None:
+        name = manifest["metadata"]["name"]
+        if name in self.experiments:
+            raise RefusedError(f"Experiment {name} exists")
+        self._put_experiment(name, manifest=manifest, uid=f"uid-{name}", status={})
+
+    def end_experiment(self, name: str) -> None:
+        held = self.experiments[name]
+        self._put_experiment(name, manifest={**held.manifest, "spec": {**held.manifest["spec"], "terminate": True}})
+
+    def put_experiment_status(self, name: str, status: Json) -> None:
+        self._put_experiment(name, status=status)
+
+    def _put_experiment(self, name: str, **fields: Any) -> None:
+        self.version += 1
+        held = self.experiments.get(name)
+        version = {"resource_version": self.version, **fields}
+        self.experiments[name] = replace(held, **version) if held else Experiment(**version)
+        written = self.experiments[name]
+        identity = {"uid": written.uid, "resourceVersion": str(self.version)}
+        whole = {**written.manifest, "metadata": {**written.manifest["metadata"], **identity}, "status": written.status}
+        self._told(EXPERIMENTS, name, experiment_of(whole))
+
     def _told(self, kind: str, name: str, seen: Told) -> Told:
         self.changes[kind].append((name, seen))
         for watcher in self.watchers:
             watcher(kind, len(self.changes[kind]))
         return seen
+
+
+def is_rollouts_own(held: ReplicaSet) -> bool:
+    return keys.EXPERIMENT_NAME not in held.annotations
 
 
 def _without_hash(template: Json) -> dict[str, Any]:

@@ -74,7 +74,7 @@ class TrafficShifter:
         if self.split is None:
             return {}
         shares: dict[str, int] = {}
-        for side in (self.split.canary, self.split.stable):
+        for side in (self.split.canary, self.split.stable, *self.split.additional):
             service = self.cluster.services.get(side.service or "")
             chosen = service.hash if service else side.hash
             shares[chosen] = shares.get(chosen, 0) + side.weight
@@ -101,8 +101,8 @@ class Analyzer:
         run = AnalysisRun(
             name=name,
             phase="Running",
-            hash=labels[keys.POD_TEMPLATE_HASH],
-            kind=labels[keys.ROLLOUT_TYPE],
+            hash=labels.get(keys.POD_TEMPLATE_HASH, ""),
+            kind=labels.get(keys.ROLLOUT_TYPE, ""),  # "" for one of an experiment
             step_index=None if index is None else int(index),
             created=rfc3339(self.clock.now),
             spec=manifest["spec"],

@@ -14,6 +14,7 @@ from tidegate_planner.plan import (
     AdoptReplicaSet,
     AnnotateRollout,
     AskStepPlugin,
+    CreateExperiment,
     CreateReplicaSet,
     DeleteReplicaSet,
     LookAtPods,
@@ -25,9 +26,20 @@ from tidegate_planner.plan import (
     ShiftTraffic,
     StartAnalysis,
     TerminateAnalysis,
+    TerminateExperiment,
 )
 from tidegate_planner.seen import Seen, Traffic, WaitingContainer
-from tidegate_planner.simulation.model import ROLLOUTS, RUNS, SERVICES, SETS, Cluster, RefusedError, Rollout
+from tidegate_planner.simulation.model import (
+    EXPERIMENTS,
+    ROLLOUTS,
+    RUNS,
+    SERVICES,
+    SETS,
+    Cluster,
+    RefusedError,
+    Rollout,
+    is_rollouts_own,
+)
 from tidegate_planner.simulation.scheduler import Scheduler
 from tidegate_planner.step_calls import Answer
 
@@ -103,15 +115,8 @@ class PlannerProcess:
 
     def see(self) -> Seen:
         rollout: Rollout = self._caches[ROLLOUTS].objects["app"]
-        seen = seen_of(
-            rollout,
-            sets=self._caches[SETS].objects,
-            services=self._caches[SERVICES].objects,
-            runs=self._caches[RUNS].objects,
-            traffic=self.traffic,
-            step_answers=self.step_answers,
-            taken_names=self._cluster.taken_names,
-        )
+        objects = {kind: cache.objects for kind, cache in self._caches.items()}
+        seen = seen_of(rollout, objects, self.traffic, self.step_answers, self._cluster.taken_names)
         return replace(seen, waiting=self.waiting)
 
     def _pass(self, life: int) -> None:
@@ -186,10 +191,19 @@ class PlannerProcess:
                 cluster.delete_set(action.name, uid=action.uid, resource_version=action.resource_version)
                 self._caches[SETS].objects.pop(action.name, None)
                 return f"delete {action.name}"
+            case CreateExperiment() | TerminateExperiment():
+                return self._change_experiment(action)
             case AdoptReplicaSet() | ReleaseReplicaSet() | ScaleWorkload():
                 raise AssertionError(f"the modelled cluster has nobody else's workloads, yet {action} was asked for")
         self._send(action)
         return ""
+
+    def _change_experiment(self, action: CreateExperiment | TerminateExperiment) -> str:
+        if isinstance(action, TerminateExperiment):
+            self._cluster.end_experiment(action.name)
+            return f"end experiment {action.name}"
+        self._cluster.create_experiment(action.manifest)
+        return f"create experiment {action.manifest['metadata']['name']}"
 
     def _look(self, action: LookAtPods) -> None:
         """Every few seconds, and again at once when there is news; what was found is forgotten with the question."""
@@ -227,12 +241,9 @@ def _version(seen: Any) -> int:
     return int(getattr(seen, "resource_version", 0))
 
 
-def seen_of(  # noqa: PLR0913 - all that is seen
+def seen_of(
     rollout: Rollout,
-    *,
-    sets: dict[str, Any],
-    services: dict[str, Any],
-    runs: dict[str, Any],
+    objects: Mapping[str, dict[str, Any]],
     traffic: Traffic | None,
     step_answers: Mapping[str, Answer],
     taken_names: frozenset[str],
@@ -250,11 +261,12 @@ def seen_of(  # noqa: PLR0913 - all that is seen
         spec=rollout.spec,
         problem=rollout.problem,
         template_hash=rollout.template_hash,
-        replica_sets=tuple(sets.values()),
-        services=services,
+        replica_sets=tuple(each for each in objects[SETS].values() if is_rollouts_own(each)),
+        services=objects[SERVICES],
         traffic=traffic,
         step_answers=dict(step_answers),
-        analysis_runs=tuple(runs.values()),
+        analysis_runs=tuple(each for each in objects[RUNS].values() if each.kind),
+        experiments=tuple(objects[EXPERIMENTS].values()),
         templates=rollout.templates,
         taken_names=taken_names,
     )

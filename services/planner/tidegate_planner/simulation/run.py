@@ -12,6 +12,7 @@ from tidegate_planner.decide import decide
 from tidegate_planner.plan import Action, AskStepPlugin, Plan, ScaleReplicaSet, ShiftTraffic, StartAnalysis, TerminateAnalysis
 from tidegate_planner.seen import Seen, Traffic
 from tidegate_planner.simulation import invariants
+from tidegate_planner.simulation.experimenter import Experimenter
 from tidegate_planner.simulation.model import ROLLOUTS, Cluster, RefusedError
 from tidegate_planner.simulation.peers import Analyzer, StepPlugins, TrafficShifter
 from tidegate_planner.simulation.people import People
@@ -41,6 +42,7 @@ class Run:
     shifter: TrafficShifter = field(init=False)
     analyzer: Analyzer = field(init=False)
     plugins: StepPlugins = field(init=False)
+    experimenter: Experimenter = field(init=False)
     planners: list[PlannerProcess] = field(init=False)
     people: People = field(init=False)
     writes: int = 0
@@ -55,6 +57,7 @@ class Run:
         self.shifter = TrafficShifter(self.clock, self.cluster, faults.shifter, self._traffic_told)
         self.analyzer = Analyzer(self.clock, self.cluster, scenario.verdicts, scenario.analysis_seconds, scenario.lasting)
         self.plugins = StepPlugins(self.clock, scenario.plugin_phases, scenario.plugin_seconds, self._plugin_told)
+        self.experimenter = Experimenter(self.clock, self.cluster, self.shifter, self.analyzer, self._log)
         names = [f"planner-{number}" for number in range(faults.planners)]
         self.planners = [PlannerProcess(name, self.clock, self.cluster, self, self.decide) for name in names]
         self.cluster.watchers.append(self._changed)
@@ -101,9 +104,11 @@ class Run:
         self.clock.after(RESYNC_SECONDS, self._resync)
 
     def _judge_the_end(self, waited: float) -> None:
-        rollout, sets = self.cluster.rollout, [owned.seen for owned in self.cluster.sets.values()]
+        rollout, sets = self.cluster.rollout, self.cluster.rollouts_own_sets
         invariants.check_rest(rollout.status, rollout.generation, waited)
         invariants.check_revisions(sets)
+        again = sum(edit.kind in {"retry", "steps", "image"} for edit in self.scenario.edits)
+        invariants.check_experiments(self.cluster.experiments, 1 + again)
         if rollout.problem is None:
             invariants.check_revision(rollout.annotations, sets, rollout.status.get("currentPodHash", ""))
 
@@ -185,7 +190,7 @@ class Run:
         self.last_write = self.clock.now
         status = self.cluster.rollout.status
         self._log(f"{planner.name}: {what if action else _told(status)}")
-        sets = [owned.seen for owned in self.cluster.sets.values()]
+        sets = self.cluster.rollouts_own_sets
         invariants.check_templates(sets)
         if len(self.planners) == 1:
             invariants.check_revisions(sets)

@@ -14,6 +14,7 @@ from tidegate.kube.kinds import (
     ANALYSIS_RUN,
     ANALYSIS_TEMPLATE,
     CLUSTER_ANALYSIS_TEMPLATE,
+    EXPERIMENT,
     REPLICA_SET,
     ROLLOUT,
     SERVICE,
@@ -31,7 +32,7 @@ from tidegate_planner.simulation.scheduler import START
 from tidegate_planner.workloads import slim_workload
 
 NAMESPACE = "default"
-KINDS = (ROLLOUT, REPLICA_SET, SERVICE, ANALYSIS_RUN, ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE)
+KINDS = (ROLLOUT, REPLICA_SET, SERVICE, ANALYSIS_RUN, ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, EXPERIMENT)
 
 
 class Sent:
@@ -63,6 +64,7 @@ class Shell:
             analysis_runs=self.caches[ANALYSIS_RUN],
             templates=self.caches[ANALYSIS_TEMPLATE],
             cluster_templates=self.caches[CLUSTER_ANALYSIS_TEMPLATE],
+            experiments=self.caches[EXPERIMENT],
             workloads=Referred(workloads, lambda work, _: work.close()),  # fed above, so there is nothing to run
         )
         self.observer = Observer(self.world)
@@ -72,6 +74,7 @@ class Shell:
             world=self.world,
             rollouts=self.caches[ROLLOUT],
             replica_sets=self.caches[REPLICA_SET],
+            experiments=self.caches[EXPERIMENT],
             clock=lambda: self.now,
         )
 

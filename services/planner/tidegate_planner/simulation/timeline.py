@@ -110,9 +110,9 @@ class _Recorder:
 
     def _entry(self, run: Run, offset: float) -> TimelineEntry:
         status, stages = run.cluster.rollout.status, stages_of(self.strategy)
-        serving = {owned.seen.hash: owned.seen.available for owned in run.cluster.sets.values()}
+        serving = {each.hash: each.available for each in run.cluster.rollouts_own_sets}
         if isinstance(self.strategy, BlueGreen) or self.strategy.traffic_routing:
-            weight = sum(share for each, share in run.shifter.weights().items() if each != self.old)
+            weight = sum(share for each, share in run.shifter.weights().items() if each in serving and each != self.old)
         else:
             weight = round(100 - 100 * serving.get(self.old, 0) / max(1, sum(serving.values())))
         stage, split = stage_of(self.strategy, status), run.shifter.split

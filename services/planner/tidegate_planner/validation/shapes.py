@@ -121,3 +121,8 @@ def _fields(shape: Fields, value: Mapping[Any, Any], path: str, found: list[Prob
 
 def _refused(value: Any, path: str, found: list[Problem], right: str) -> None:
     found.append(invalid(path, value, right))
+
+
+def has_any_of(routing: Mapping[str, Any] | None, *routers: str) -> bool:
+    """A router counts when it is written down, even empty; plugins only when there is one."""
+    return routing is not None and any(routing.get(name) if name == "plugins" else name in routing for name in routers)

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tidegate.durations import pause_duration
+from tidegate_planner.validation.experiments import experiment_problems
 from tidegate_planner.validation.names import label_key
 from tidegate_planner.validation.problem import Problem, invalid, required
+from tidegate_planner.validation.shapes import has_any_of
 
 Json = Mapping[str, Any]
 
@@ -32,7 +34,7 @@ def step_problems(canary: Json, path: str) -> Iterator[Problem]:
         yield from _header_route(step, here, routing)
         yield from _mirror_route(step, here, routing)
         yield from _managed_routes(step, here, routing, path)
-        yield from _experiment_weights(step, here, routing)
+        yield from experiment_problems(canary, index, here, most)
         yield from _arguments(step, here)
 
 
@@ -69,7 +71,7 @@ def _header_route(step: Json, here: str, routing: Json | None) -> Iterator[Probl
     route = step.get("setHeaderRoute")
     if route is None:
         return
-    if not _any_of(routing, "istio", "alb", "apisix", "plugins"):
+    if not has_any_of(routing, "istio", "alb", "apisix", "plugins"):
         yield invalid(f"{here}.setHeaderRoute", route, "SetHeaderRoute requires TrafficRouting, supports Istio and ALB and Apisix")
         return
     for index, match in enumerate(route.get("match", ())):
@@ -84,7 +86,7 @@ def _mirror_route(step: Json, here: str, routing: Json | None) -> Iterator[Probl
     route = step.get("setMirrorRoute")
     if route is None:
         return
-    if not _any_of(routing, "istio", "plugins"):
+    if not has_any_of(routing, "istio", "plugins"):
         yield invalid(f"{here}.setMirrorRoute", route, "SetMirrorRoute requires TrafficRouting, supports Istio and Plugins")
     for index, match in enumerate(route.get("match", ())):
         matches = [match[name] for name in ("method", "path") if name in match] + list(match.get("headers", {}).values())
@@ -114,18 +116,6 @@ def _managed_routes(step: Json, here: str, routing: Json | None, path: str) -> I
             yield invalid(f"{here}.{name}", route, text)
 
 
-def _experiment_weights(step: Json, here: str, routing: Json | None) -> Iterator[Problem]:
-    for index, template in enumerate(step.get("experiment", {}).get("templates", ())):
-        place = f"{here}.experiment.templates[{index}].weight"
-        if "weight" not in template:
-            continue
-        if routing is None:
-            yield invalid(place, template["weight"], "Experiment template weight cannot be set unless TrafficRouting is enabled")
-        elif not _any_of(routing, "alb", "smi", "istio", "plugins"):
-            text = "Experiment template weight is only available for TrafficRouting with SMI, ALB, Istio and Plugins at this time"
-            yield invalid(place, template["weight"], text)
-
-
 def _arguments(step: Json, here: str) -> Iterator[Problem]:
     sources = [*step.get("experiment", {}).get("analyses", ()), step.get("analysis", {})]
     arguments = [argument for source in sources for argument in source.get("args", ())]
@@ -141,8 +131,3 @@ def _in_downward_api(path: str) -> bool:
     if subscripted:
         return not label_key(subscripted[2].lower() if subscripted[1] == "annotations" else subscripted[2])
     return path in {f"metadata.{name}" for name in ("name", "namespace", "uid", "labels", "annotations")}
-
-
-def _any_of(routing: Json | None, *routers: str) -> bool:
-    """A router counts when it is written down, even empty; plugins only when there is one."""
-    return routing is not None and any(routing.get(name) if name == "plugins" else name in routing for name in routers)
