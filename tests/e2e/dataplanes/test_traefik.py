@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tidegate.testing import Scene, a_rollout, a_service, healthy_on
+from tidegate.testing import Scene, a_rollout, a_service, degraded, eventually, healthy_on
 from tidegate.testing.dataplane import Network, Users, with_a_process
 from tidegate.testing.dataplane.entrances import put
 from tidegate.testing.dataplane.observed import Observed
@@ -37,6 +37,25 @@ async def test_no_request_fails_through_a_whole_canary_and_an_abort(plays: list[
     found = await asyncio.gather(*(play.canary_and_abort(steps=STEPS) for play in plays))
     for play, answers in zip(plays, found, strict=True):
         assert_nobody_was_lost(play.entrance, answers, revisions=3)
+
+
+async def test_a_mirror_that_traefik_cannot_do_is_refused_and_its_users_never_notice(scene: Scene, network: Network) -> None:
+    """It would answer every one of them with a 500."""
+    shadow = {"name": "shadow", "match": [{"path": {"prefix": "/"}}]}
+    steps = [{"setCanaryScale": {"replicas": 1}}, {"setMirrorRoute": shadow}, {"pause": {}}]
+    managed = {"trafficRouting": {"managedRoutes": [{"name": "shadow"}]}}
+    users = await GATEWAY_API.open(scene, network, steps=steps, replicas=2, canary=managed)
+    async with users.under_load() as answers:
+        await scene.request_image("web", YELLOW)
+        told = await eventually(lambda: scene.events("web"), refused, what="the mirror to be refused")
+        await scene.command("web", "abort")
+        await scene.until("web", degraded("RolloutAborted"))
+    assert "HTTPRouteRequestMirror" in dict(told)["TrafficRoutingError"]
+    assert answers.failed == []
+
+
+def refused(events: list[tuple[str, str]]) -> bool:
+    return "TrafficRoutingError" in dict(events)
 
 
 async def test_no_request_fails_when_blue_green_cuts_over(scene: Scene, network: Network) -> None:

@@ -21,6 +21,7 @@ SYSTEM = "tidegate-system"
 ROUTES = ROOT / "tests" / "data" / "crds"
 GATEWAY = "gateway.networking.k8s.io"
 ROUTE_COPIES = ("httproutes", "grpcroutes", "tcproutes")
+GATEWAY_COPIES = ("gateways", "gatewayclasses")
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
@@ -50,13 +51,15 @@ def install(control_plane: ControlPlane, definition: dict) -> None:
 
 
 def routes_definitions() -> list[dict]:
-    """The copies; TCPRoute also in the version before 1.6, and TLSRoute, of which there is none, as TCPRoute by another name."""
+    """The copies, and what routes are attached to; TCPRoute also in the version before 1.6; TLSRoute, of which there is no copy, as
+    TCPRoute by another name."""
     http, grpc, tcp = (yaml.safe_load((ROUTES / f"{GATEWAY}_{plural}.yaml").read_text()) for plural in ROUTE_COPIES)
     newest = tcp["spec"]["versions"][0]
     tcp["spec"]["versions"].append({**newest, "name": "v1alpha2", "storage": False})
     names = {"plural": "tlsroutes", "singular": "tlsroute", "kind": "TLSRoute", "listKind": "TLSRouteList"}
     tls = {**tcp, "metadata": {**tcp["metadata"], "name": f"tlsroutes.{GATEWAY}"}, "spec": {**tcp["spec"], "names": names}}
-    return [http, grpc, tcp, tls]
+    gateways = [yaml.safe_load((ROUTES / f"{GATEWAY}_{plural}.yaml").read_text()) for plural in GATEWAY_COPIES]
+    return [http, grpc, tcp, tls, *gateways]
 
 
 @pytest.fixture(scope="session")

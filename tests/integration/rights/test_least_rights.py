@@ -76,6 +76,8 @@ ROUTES = {
     "tcp": Kind(GATEWAY, "v1", "tcproutes", "TCPRoute"),
     "tls": Kind(GATEWAY, "v1alpha2", "tlsroutes", "TLSRoute"),
 }
+EDGE = Kind(GATEWAY, "v1", "gateways", "Gateway")
+EDGE_CLASS = Kind(GATEWAY, "v1", "gatewayclasses", "GatewayClass", namespaced=False)
 CONSUMERS: dict[str, tuple[Consumer, ...]] = {
     "planner": (PLANNER_REQUESTS,),
     "traffic-shifter": (SHIFTER_REQUESTS,),
@@ -261,6 +263,9 @@ async def hear(bus: Bus, role: Role) -> tuple[list[str], list[str]]:
 async def routed(scene: Scene, endpoint: Endpoint) -> None:
     """From a manifest on the bus to the second revision: Services, every kind of route, a Secret, a web metric and a Job."""
     await scene.apply(a_service("web-stable", app="web"), a_service("web-canary", app="web"))
+    await scene.kube.create(EDGE_CLASS, {"metadata": {"name": scene.namespace}, "spec": {"controllerName": "example.net/edge"}})
+    listeners = [{"name": "web", "protocol": "HTTP", "port": 80}]
+    await scene.kube.create(EDGE, of(scene, "edge", spec={"gatewayClassName": scene.namespace, "listeners": listeners}))
     for family, kind in ROUTES.items():
         await scene.kube.create(kind, a_route(family, scene.namespace))
     await scene.kube.create(SECRET, of(scene, "token", data={"value": base64.b64encode(b"open").decode()}))
@@ -268,18 +273,23 @@ async def routed(scene: Scene, endpoint: Endpoint) -> None:
     plugin = {family + "Route": f"{family}-route" for family in ROUTES} | {
         family + "RouteSelector": {"matchLabels": {"by": "label"}} for family in ROUTES
     }
-    steps = ({"setWeight": 34}, {"analysis": {"templates": [{"templateName": "rate"}]}}, {"pause": {}})
+    shadow = {"name": "shadow", "match": [{"path": {"prefix": "/"}}]}
+    analysis = {"templates": [{"templateName": "rate"}]}
+    steps = ({"setWeight": 34}, {"setMirrorRoute": shadow}, {"analysis": analysis}, {"pause": {}})
     canary = {
         "stableService": "web-stable",
         "canaryService": "web-canary",
         "scaleDownDelaySeconds": 1,
-        "trafficRouting": {"plugins": {"argoproj-labs/gatewayAPI": {**plugin, "namespace": scene.namespace}}},
+        "trafficRouting": {
+            "plugins": {"argoproj-labs/gatewayAPI": {**plugin, "namespace": scene.namespace}},
+            "managedRoutes": [{"name": "shadow"}],
+        },
     }
     manifest = a_rollout("web", steps=steps, canary=canary, revisionHistoryLimit=0)
     assert (await scene.request("web", manifest=manifest)).accepted
     await scene.until("web", healthy_on(BLUE))
     assert (await scene.request_image("web", YELLOW)).accepted
-    await scene.until("web", paused_at(2, image=YELLOW))
+    await scene.until("web", paused_at(3, image=YELLOW))
     assert (await scene.command("web", "promote")).accepted
     await scene.until("web", healthy_on(YELLOW))
     await eventually(lambda: scene.replica_sets("web"), lambda seen: len(seen) == 1, what="the old ReplicaSet to be deleted")
@@ -298,7 +308,7 @@ def of(scene: Scene, name: str, **fields: Any) -> dict[str, Any]:
 def a_route(family: str, namespace: str) -> dict[str, Any]:
     backends = [{"name": "web-stable", "port": 80, "weight": 100}, {"name": "web-canary", "port": 80, "weight": 0}]
     metadata = {"name": f"{family}-route", "namespace": namespace, "labels": {"by": "label"}}
-    return {"metadata": metadata, "spec": {"rules": [{"backendRefs": backends}]}}
+    return {"metadata": metadata, "spec": {"parentRefs": [{"name": "edge"}], "rules": [{"backendRefs": backends}]}}
 
 
 def rate_and_job(url: str) -> dict[str, Any]:

@@ -29,9 +29,10 @@ from tidegate.kube.kinds import (
 )
 from tidegate.kube.memory import MemoryKube
 from tidegate.kube.watch import WatchEvent
-from tidegate.messages import Destination, HeaderRoute, ServiceTarget, Split
+from tidegate.messages import Destination, HeaderRoute, MirrorRoute, ServiceTarget, Split
 from tidegate_cli.local.identities import rbac_manifests
 from tidegate_planner.router_objects import NotYet, WatchedKinds, found_for
+from tidegate_shifter import gateway_features
 from tidegate_shifter.router import Ask, Owner
 from tidegate_shifter.routers import ROUTERS, apisix, app_mesh, gateway_api, istio, traefik
 from tidegate_shifter.target_groups import TARGET_GROUP_BINDING, TargetGroups
@@ -81,7 +82,9 @@ def gateway_scene() -> Scene:
     named = {f"{family}Route": "web" for family in families}
     selected = {f"{family}RouteSelector": {"matchLabels": {"by": "label"}} for family in families}
     routes = [(kinds[-1], "web", spec) for kinds in families.values()]
-    return Scene({**named, **selected}, (*routes, (HTTP_ROUTE, "labelled", spec)))
+    gateway = (gateway_features.GATEWAY, "edge", {"gatewayClassName": "edges"})
+    ours = (HTTP_ROUTE, "labelled", {**spec, "parentRefs": [{"name": "edge"}]})
+    return Scene({**named, **selected}, (*routes, ours, gateway))
 
 
 SCENES = {
@@ -121,12 +124,14 @@ SCENES = {
 
 
 def splits() -> Iterator[Split]:
-    """A share with a header route, more without, all, none: what is created is changed, and deleted where it is not kept."""
+    """A share with a header and a mirror route, more without, all, none: what is made is changed, and deleted if not kept."""
     header = HeaderRoute(name="first", match=({"headerName": "X-Canary", "headerValue": {"exact": "yes"}},))
+    mirror = MirrorRoute(name="second", match=({"path": {"prefix": "/"}},))
     for weight, headers in ((20, (header,)), (50, ()), (100, ()), (0, ())):
         canary = Destination(weight=weight, service="canary", hash="new")
         stable = Destination(weight=100 - weight, service="stable", hash="old")
-        yield Split(canary=canary, stable=stable, header_routes=headers, managed_routes=("first",))
+        mirrors = (mirror,) if headers else ()
+        yield Split(canary=canary, stable=stable, header_routes=headers, mirror_routes=mirrors, managed_routes=("first", "second"))
 
 
 def kube_of(scene: Scene) -> MemoryKube:

@@ -1,11 +1,14 @@
 """Which routes a configuration means, and what is seen of them (`tidegate_shifter.routers.gateway_api`)."""
 
+from dataclasses import replace
+
 import pytest
 
-from tidegate.kube.errors import NotFound
+from tidegate.kube.errors import Forbidden, NotFound
 from tidegate.kube.kinds import GRPC_ROUTE, HTTP_ROUTE, Kind
 from tidegate.kube.memory import MemoryKube
-from tidegate.messages import Destination, Split
+from tidegate.messages import Destination, MirrorRoute, Split
+from tidegate_shifter.gateway_features import GATEWAY, GATEWAY_CLASS
 from tidegate_shifter.router import Ask, Owner, Refused
 from tidegate_shifter.routers.gateway_api import FAMILIES, GatewayApi, routes_in, selector_text
 
@@ -172,3 +175,56 @@ async def test_an_abort_is_done_though_somebodys_backend_cannot_be_resolved():
 
 def test_every_family_is_of_the_gateway_api_first():
     assert {kinds[0].group for kinds in FAMILIES.values()} == {GRPC_ROUTE.group}
+
+
+# --- mirrors ---------------------------------------------------------------------------------------------------------
+
+
+def mirrored():
+    mirror = MirrorRoute(name="shadow", match=({"path": {"prefix": "/"}},))
+    asked = ask({"httpRoute": "web"})
+    return replace(asked, split=asked.split.model_copy(update={"mirror_routes": (mirror,), "managed_routes": ("shadow",)}))
+
+
+async def behind_a_gateway(*, features, forbidden=()):
+    """The route, its Gateway in another namespace, and its class, which lists these features."""
+    kube = await cluster()
+    web = route()
+    web["spec"]["parentRefs"] = [{"kind": "Service", "group": "", "name": "mesh"}, {"name": "edge", "namespace": "infra"}]
+    await kube.create(HTTP_ROUTE, web)
+    kube.put(GATEWAY, {"metadata": {"name": "edge", "namespace": "infra"}, "spec": {"gatewayClassName": "edges"}})
+    kube.put(GATEWAY_CLASS, {"metadata": {"name": "edges"}, "spec": {}, "status": {"supportedFeatures": features}})
+    return kube
+
+
+async def is_mirrored(kube):
+    await GatewayApi(kube).apply(mirrored())
+    return [rule.get("name") for rule in kube.snapshot(HTTP_ROUTE)[0]["spec"]["rules"]] == ["shadow", None]
+
+
+@pytest.mark.parametrize("features", [[{"name": "HTTPRouteMethodMatching"}], ["HTTPRoute", "HTTPRouteMethodMatching"]])
+async def test_a_mirror_that_the_gateway_cannot_do_is_refused_before_anything_is_written(features):
+    kube = await behind_a_gateway(features=features)
+    with pytest.raises(
+        Refused, match=r"needs HTTPRouteRequestMirror, which GatewayClass edges of Gateway infra/edge does not list"
+    ):
+        await GatewayApi(kube).apply(mirrored())
+    assert len(kube.snapshot(HTTP_ROUTE)[0]["spec"]["rules"]) == 1
+    await GatewayApi(kube).apply(ask({"httpRoute": "web"}, canary=0))  # an abort goes through
+
+
+@pytest.mark.parametrize("features", [[{"name": "HTTPRouteRequestMirror"}], [], None])
+async def test_a_mirror_is_written_where_the_class_can_do_it_or_says_nothing(features):
+    assert await is_mirrored(await behind_a_gateway(features=features))
+
+
+async def test_a_mirror_is_written_where_classes_may_not_be_looked_at():
+    """As in an installation that serves one namespace."""
+    kube = await behind_a_gateway(features=[{"name": "HTTPRoute"}])
+
+    def refuse(call):
+        if call.kind == GATEWAY_CLASS:
+            raise Forbidden("no rights", status=403)
+
+    kube.before = refuse
+    assert await is_mirrored(kube)

@@ -11,10 +11,11 @@ from contextlib import suppress
 from functools import partial
 from typing import ClassVar, Final
 
-from tidegate.kube.errors import NotFound
+from tidegate.kube.errors import Forbidden, NotFound
 from tidegate.kube.kinds import GRPC_ROUTE, HTTP_ROUTE, Kind, Object
 from tidegate.messages import RouterReport
 from tidegate_shifter.changes import odd_one
+from tidegate_shifter.gateway_features import GATEWAY_CLASS, MIRROR, asks_for_mirrors, class_of, gateways_of, lacks_mirrors
 from tidegate_shifter.gateway_routes import Context, Json, Marks, Route, is_weighted, own_rules, patched
 from tidegate_shifter.gateway_status import acceptance
 from tidegate_shifter.router import Ask, Feature, Refused
@@ -129,6 +130,8 @@ class GatewayApi:
 
     async def apply(self, ask: Ask) -> RouterReport:
         contexts = await self._contexts(ask)
+        for context in filter(asks_for_mirrors, contexts):
+            await self._refuse_a_mirror_nobody_does(context)
         wishes = [(context.target, partial(patched, context=context)) for context in contexts]
         written = await write_each(self._kube, wishes, owner=ask.owner, fence=ask.fence)
         return report((context, each.after) for context, each in zip(contexts, written, strict=True) if each.after)
@@ -140,6 +143,19 @@ class GatewayApi:
         if missing:
             raise Refused(f"{', '.join(missing)} does not exist")
         return report((context, manifest) for context, manifest in seen if manifest)
+
+    async def _refuse_a_mirror_nobody_does(self, context: Context) -> None:
+        route = await read(self._kube, context.target)
+        for gateway in gateways_of(route) if route else ():
+            with suppress(Forbidden):  # who serves one namespace may not look at classes; then nothing is known
+                if (found := await read(self._kube, gateway)) is None:
+                    continue
+                described = await read(self._kube, Target(GATEWAY_CLASS, "", class_of(found)))
+                if described and lacks_mirrors(described):
+                    raise Refused(
+                        f"{context.target}: setMirrorRoute needs {MIRROR}, which GatewayClass {class_of(found)} of {gateway} does "
+                        "not list in status.supportedFeatures; it would answer every user with an error"
+                    )
 
     async def _contexts(self, ask: Ask) -> list[Context]:
         namespace = ask.config.get("namespace") or ask.owner.namespace
