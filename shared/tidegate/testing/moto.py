@@ -1,11 +1,8 @@
 """AWS as moto plays it: a server of its own, and boto3 beside it for a test's hands.
 
-It lives in an environment of its own, because botocore wants an older python-dateutil than the Kubernetes client. That environment
-is made from a lock file on first use and kept in the user's cache folder; another run that is making it is waited for.
+It lives in an environment of its own (`environments`), because botocore wants an older python-dateutil than the Kubernetes client.
 """
 
-import fcntl
-import hashlib
 import json
 import os
 import signal
@@ -21,6 +18,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from tidegate.testing.environments import environment
 from tidegate.testing.processes import die_with_parent
 
 REGION = "eu-west-1"
@@ -60,7 +58,7 @@ class Moto:
 @contextmanager
 def moto_server(lock: Path) -> Iterator[Moto]:
     """With the versions that `lock` names."""
-    folder, port = _environment(lock), _free_port()
+    folder, port = environment("moto", lock), _free_port()
     server = subprocess.Popen(  # noqa: S603 - our own binary
         [folder / "bin" / "moto_server", "-p", str(port)],
         stdout=subprocess.DEVNULL,
@@ -74,21 +72,6 @@ def moto_server(lock: Path) -> Iterator[Moto]:
     finally:
         server.send_signal(signal.SIGKILL)
         server.wait()
-
-
-def _environment(lock: Path) -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tidegate"
-    key = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:12]
-    folder = cache / f"moto-{key}"
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / f"moto-{key}.lock").open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        if not (folder / "ready").exists():
-            subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)  # noqa: S603 - our own arguments
-            pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
-            subprocess.run([*pip, "--requirement", str(lock)], check=True)  # noqa: S603 - our own lock file
-            (folder / "ready").touch()
-    return folder
 
 
 def _wait_until_it_answers(server: "subprocess.Popen[bytes]", url: str) -> None:
