@@ -15,7 +15,7 @@ from tidegate.kube.errors import NotFound, PreconditionFailed
 from tidegate.kube.kinds import ANALYSIS_RUN, EXPERIMENT, JOB, POD, REPLICA_SET, ROLLOUT, Kind, Object
 from tidegate.verbs import JsonPatch, MergePatch, Patch, workload_kind
 from tidegate_cli.connection import Connection
-from tidegate_cli.tree import Seen
+from tidegate_cli.tree import NO_ROLLOUT, Seen
 
 ATTEMPTS = 5  # as the peer's `set image`: each attempt reads anew what the patch is made from
 
@@ -70,6 +70,24 @@ class Place:
             jobs=await self._list(JOB) if runs else (),
             workload=workload,
         )
+
+    async def experiments(self, *, everywhere: bool = False) -> list[Object]:
+        labels = f"{INSTANCE_ID}={self.instance_id}" if self.instance_id else None
+        return (await self.api.list(EXPERIMENT, None if everywhere else self.namespace, labels))[0]
+
+    async def seen_experiment(self, name: str) -> tuple[Object, Seen]:
+        """The experiment, and what may belong to it."""
+        try:
+            experiment = await self.api.get(EXPERIMENT, self.namespace, name)
+        except NotFound as error:
+            known = sorted(each["metadata"]["name"] for each in await self._list(EXPERIMENT))
+            there = ", ".join(known[:10]) or "none"
+            raise TidegateError(f'experiment "{name}" not found in namespace "{self.namespace}"; there are: {there}') from error
+        replica_sets, pods, runs = await asyncio.gather(
+            self._list(REPLICA_SET, POD_TEMPLATE_HASH), self._list(POD, POD_TEMPLATE_HASH), self._list(ANALYSIS_RUN)
+        )
+        jobs = await self._list(JOB) if runs else ()
+        return experiment, Seen(rollout=NO_ROLLOUT, replica_sets=replica_sets, pods=pods, analysis_runs=runs, jobs=jobs)
 
     async def workload(self, rollout: Object) -> Object | None:
         """What spec.workloadRef names; None where the Rollout holds its template itself."""

@@ -136,6 +136,10 @@ class RolloutInfo:
         return tuple(sorted({each.revision for each in everything}, reverse=True))
 
 
+Tree = RolloutInfo | ExperimentInfo
+"""What is shown as a tree."""
+
+
 def as_json(value: object) -> Any:
     """Dataclasses as objects with camelCase names, tuples as lists; everything else as it is."""
     if is_dataclass(value) and not isinstance(value, type):

@@ -83,6 +83,14 @@ def _awaited_traffic(rollout: Object) -> TrafficInfo | None:
     return TrafficInfo(state=state, message=found.get("message") or "", since=found.get("lastTransitionTime") or "")
 
 
+NO_ROLLOUT: Object = {"metadata": {"name": ""}}
+
+
+def experiment_info(experiment: Object, seen: Seen | None = None) -> ExperimentInfo:
+    """Of one by itself. The parts that pods play in its Rollout are told with the Rollout."""
+    return _experiment(experiment, seen or Seen(rollout=NO_ROLLOUT))
+
+
 def strategy_of(rollout: Object) -> str:
     strategy = (rollout.get("spec") or {}).get("strategy") or {}
     return next((word for field, word in (("canary", "Canary"), ("blueGreen", "BlueGreen")) if field in strategy), "")

@@ -1,22 +1,22 @@
-"""Show rollouts: once, or again whenever they have changed. Reads only.
+"""Show rollouts and experiments: once, or again whenever they have changed. Reads only.
 
 Watching polls once a second: the ages have to be redrawn as often anyway, and it survives a restart of the API server unseen.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from tidegate.kube.errors import Transient
-from tidegate_cli import terminal
+from tidegate_cli import health, terminal
 from tidegate_cli.cluster import Place, connected
 from tidegate_cli.connection import Connection
-from tidegate_cli.info import RolloutInfo, as_json
-from tidegate_cli.listing import WIDE_COLUMNS, columns, line
+from tidegate_cli.info import ExperimentInfo, RolloutInfo, Tree, as_json
+from tidegate_cli.listing import WIDE_COLUMNS, columns, experiment_columns, experiment_line, line
 from tidegate_cli.phases import DEGRADED, HEALTHY, phase_and_message
 from tidegate_cli.render import plain
 from tidegate_cli.terminal import Output
-from tidegate_cli.tree import Object, Seen, rollout_info
+from tidegate_cli.tree import Object, Seen, experiment_info, rollout_info
 
 EVERY = 1.0
 T = TypeVar("T")
@@ -24,46 +24,80 @@ T = TypeVar("T")
 
 async def show_rollout(connection: Connection, name: str, *, watch: bool, output: Output | None, seconds: float) -> None:
     async with connected(connection) as place:
-        if not watch:
-            print_rollout(rollout_info(await place.seen(name)), output=output)
-            return
-        try:
-            async with asyncio.timeout(seconds or None):
-                await follow_rollout(place, name, output=output)
-        except TimeoutError:
-            return
+
+        async def read() -> RolloutInfo:
+            return rollout_info(await place.seen(name))
+
+        await _show(read, watch=watch, output=output, seconds=seconds)
 
 
-def print_rollout(info: RolloutInfo, *, output: Output | None) -> None:
+async def show_experiment(connection: Connection, name: str, *, watch: bool, output: Output | None) -> None:
+    async with connected(connection) as place:
+
+        async def read() -> ExperimentInfo:
+            experiment, seen = await place.seen_experiment(name)
+            return experiment_info(experiment, seen)
+
+        await _show(read, watch=watch, output=output, seconds=0)
+
+
+async def _show(read: Callable[[], Awaitable[Tree]], *, watch: bool, output: Output | None, seconds: float) -> None:
+    if not watch:
+        _print(await read(), output=output)
+        return
+    try:
+        async with asyncio.timeout(seconds or None):
+            await _follow(read, output=output)
+    except TimeoutError:
+        return
+
+
+def _print(info: Tree, *, output: Output | None) -> None:
     if output is Output.JSON:
         terminal.print_json(as_json(info))
     elif terminal.is_terminal():
-        from tidegate_cli.render.pretty import rollout_view
+        from tidegate_cli.render.pretty import tree_view
 
         screen = terminal.console()
-        screen.print(rollout_view(info, now=terminal.now(), width=screen.width, wide=output is Output.WIDE))
+        screen.print(tree_view(info, now=terminal.now(), width=screen.width, wide=output is Output.WIDE))
     else:
-        terminal.say(plain.rollout_text(info, now=terminal.now(), wide=output is Output.WIDE))
+        terminal.say(plain.tree_text(info, now=terminal.now(), wide=output is Output.WIDE))
 
 
-async def follow_rollout(place: Place, name: str, *, output: Output | None) -> None:
+async def _follow(read: Callable[[], Awaitable[Tree]], *, output: Output | None) -> None:
     """A live view on a terminal; in a pipe one block (or one JSON document) per change, blocks parted by an empty line."""
     if terminal.is_terminal() and output is not Output.JSON:
-        from tidegate_cli.render.pretty import rollout_view
+        from tidegate_cli.render.pretty import tree_view
 
         screen = terminal.console()
         with terminal.live_view(screen) as show:
-            async for seen in readings(lambda: place.seen(name)):
-                show(rollout_view(rollout_info(seen), now=terminal.now(), width=screen.width, wide=output is Output.WIDE))
+            async for info in readings(read):
+                show(tree_view(info, now=terminal.now(), width=screen.width, wide=output is Output.WIDE))
         return
-    before: RolloutInfo | None = None
-    async for seen in readings(lambda: place.seen(name)):
-        info = rollout_info(seen)
+    before: Tree | None = None
+    async for info in readings(read):
         if before is None or info != before:
             if before is not None and output is not Output.JSON:
                 terminal.say("")
-            print_rollout(info, output=output)
+            _print(info, output=output)
         before = info
+
+
+async def show_experiments(connection: Connection, *, everywhere: bool, watch: bool, output: Output | None) -> None:
+    async with connected(connection) as place:
+
+        async def read() -> list[Object]:
+            found = await place.experiments(everywhere=everywhere)
+            return sorted(found, key=lambda each: (each["metadata"]["namespace"], each["metadata"]["name"]))
+
+        def shown(experiments: list[Object]) -> None:
+            if output is Output.JSON:
+                terminal.print_json([as_json(experiment_info(each)) for each in experiments])
+                return
+            lines = [experiment_line(each, now=terminal.now(), everywhere=everywhere) for each in experiments]
+            _print_table(experiment_columns(everywhere=everywhere), lines, "experiments", place, everywhere=everywhere)
+
+        await _show_list(read, shown, watch=watch)
 
 
 async def show_rollouts(connection: Connection, *, everywhere: bool, name: str | None, watch: bool, output: Output | None) -> None:
@@ -76,32 +110,40 @@ async def show_rollouts(connection: Connection, *, everywhere: bool, name: str |
                 key=lambda each: (each["metadata"]["namespace"], each["metadata"]["name"]),
             )
 
-        if not watch:
-            _print_list(await read(), place, everywhere=everywhere, output=output)
-            return
-        before: list[Object] | None = None
-        async for rollouts in readings(read):
-            if rollouts != before:
-                _print_list(rollouts, place, everywhere=everywhere, output=output)
-            before = rollouts
+        def shown(rollouts: list[Object]) -> None:
+            if output is Output.JSON:
+                terminal.print_json([as_json(rollout_info(Seen(rollout=each))) for each in rollouts])
+                return
+            wide = output is Output.WIDE
+            heads = (*columns(everywhere=everywhere), *(WIDE_COLUMNS if wide else ()))
+            lines = [line(each, everywhere=everywhere, wide=wide) for each in rollouts]
+            _print_table(heads, lines, "rollouts", place, everywhere=everywhere)
+
+        await _show_list(read, shown, watch=watch)
 
 
-def _print_list(rollouts: list[Object], place: Place, *, everywhere: bool, output: Output | None) -> None:
-    if output is Output.JSON:
-        terminal.print_json([as_json(rollout_info(Seen(rollout=each))) for each in rollouts])
+async def _show_list(read: Callable[[], Awaitable[list[Object]]], show: Callable[[list[Object]], None], *, watch: bool) -> None:
+    if not watch:
+        show(await read())
         return
-    if not rollouts:
-        terminal.complain("no rollouts found" + ("" if everywhere else f' in namespace "{place.namespace}"'))
+    before: list[Object] | None = None
+    async for found in readings(read):
+        if found != before:
+            show(found)
+        before = found
+
+
+def _print_table(heads: Sequence[str], lines: Sequence[Sequence[str]], what: str, place: Place, *, everywhere: bool) -> None:
+    if not lines:
+        terminal.complain(f"no {what} found" + ("" if everywhere else f' in namespace "{place.namespace}"'))
         return
-    wide = output is Output.WIDE
-    heads = (*columns(everywhere=everywhere), *(WIDE_COLUMNS if wide else ()))
-    lines = [line(each, everywhere=everywhere, wide=wide) for each in rollouts]
     if not terminal.is_terminal():
         terminal.say(plain.table(heads, lines))
         return
     from tidegate_cli.render.pretty import list_view
 
-    terminal.console().print(list_view(heads, lines), soft_wrap=True)
+    icon = health.run_icon if what == "experiments" else health.icon
+    terminal.console().print(list_view(heads, lines, icon=icon), soft_wrap=True)
 
 
 async def show_status(connection: Connection, name: str, *, watch: bool, seconds: float) -> int:

@@ -95,3 +95,24 @@ def test_a_tree_and_a_list_come_in_three_forms(cli: Any, stored: Callable[[], Ro
     assert cli("list", "rollouts").stdout.splitlines()[1].split()[:3] == [NAME, "Canary", "Progressing"]
     assert "argoproj/rollouts-demo:blue" in cli("list", "-o", "wide").stdout
     assert [each["step"] for each in orjson.loads(cli("list", "-o", "json").stdout)] == ["0/8"]
+
+
+def test_an_experiment_is_listed_shown_ended_and_retried(cli: Any, control_plane: ControlPlane, namespace: str) -> None:
+    path = f"/apis/argoproj.io/v1alpha1/namespaces/{namespace}/experiments"
+    spec = {"templates": [], "duration": "5m"}
+    manifest = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Experiment", "metadata": {"name": "trial"}, "spec": spec}
+    control_plane.client.post(path, {**manifest, "status": {"phase": "Failed", "message": "no good"}})
+    listed = cli("list", "experiments")
+    assert listed.stdout.split()[:8] == ["NAME", "STATUS", "DURATION", "REMAINING", "AGE", "trial", "Failed", "5m"], listed.stderr
+    shown = cli("get", "experiment", "trial")
+    assert "Message:         no good" in shown.stdout, shown.stderr
+    assert orjson.loads(cli("get", "exp", "trial", "-o", "json").stdout)["status"] == "Failed"
+    assert cli("terminate", "experiment", "trial").stdout == "experiment 'trial' terminated\n"
+    assert cli("retry", "experiment", "trial").stdout == "experiment 'trial' retried\n"
+    stored = control_plane.client.get(f"{path}/trial")
+    assert (stored["spec"]["terminate"], "status" in stored) == (True, False)
+    missing = cli("get", "experiment", "none")
+    assert (missing.returncode, missing.stderr) == (
+        1,
+        f'tidegate: experiment "none" not found in namespace "{namespace}"; there are: trial\n',
+    )

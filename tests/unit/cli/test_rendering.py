@@ -8,9 +8,9 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from tidegate_cli.info import AnalysisRunInfo, Meta, PodInfo, ReplicaSetInfo, RolloutInfo, TrafficInfo
-from tidegate_cli.render.plain import rollout_text
-from tidegate_cli.render.pretty import list_view, rollout_view
+from tidegate_cli.info import AnalysisRunInfo, ExperimentInfo, Meta, PodInfo, ReplicaSetInfo, RolloutInfo, TrafficInfo
+from tidegate_cli.render.plain import tree_text
+from tidegate_cli.render.pretty import list_view, tree_view
 
 NOW = datetime(2026, 1, 1, 0, 1, 0, tzinfo=UTC)
 BORN = "2026-01-01T00:00:00Z"
@@ -47,7 +47,7 @@ INFO = RolloutInfo(
 
 def test_a_pipe_gets_ascii_words_in_columns() -> None:
     assert (
-        rollout_text(INFO, now=NOW)
+        tree_text(INFO, now=NOW)
         == """\
 Name:            web
 Namespace:       default
@@ -83,7 +83,7 @@ web               Rollout       Paused    60s
 def on_screen(width: int, *, color: bool = False, wide: bool = False, info: RolloutInfo = INFO) -> str:
     text = StringIO()
     console = Console(file=text, width=width, force_terminal=color, color_system="standard" if color else None, highlight=False)
-    console.print(rollout_view(info, now=NOW, width=width, wide=wide))
+    console.print(tree_view(info, now=NOW, width=width, wide=wide))
     return text.getvalue()
 
 
@@ -105,8 +105,8 @@ def test_only_a_wide_screen_has_the_column_of_kinds() -> None:
 
 
 def test_wide_output_adds_images() -> None:
-    assert "demo:yellow" not in rollout_text(INFO, now=NOW).partition("NAME ")[2]
-    assert "demo:yellow" in rollout_text(INFO, now=NOW, wide=True).partition("NAME ")[2]
+    assert "demo:yellow" not in tree_text(INFO, now=NOW).partition("NAME ")[2]
+    assert "demo:yellow" in tree_text(INFO, now=NOW, wide=True).partition("NAME ")[2]
 
 
 def test_a_list_keeps_names_whole_on_a_narrow_screen() -> None:
@@ -120,5 +120,40 @@ def test_a_list_keeps_names_whole_on_a_narrow_screen() -> None:
 def test_traffic_that_does_not_move_is_shown_with_its_router_and_since_when() -> None:
     stuck = replace(INFO, traffic=TrafficInfo(state="failed", message="smi: TrafficSplit is not served", since=BORN))
     told = "failed for 60s: smi: TrafficSplit is not served"
-    assert f"  ActualWeight:  20\nTraffic:         {told}\nImages:" in rollout_text(stuck, now=NOW)
+    assert f"  ActualWeight:  20\nTraffic:         {told}\nImages:" in tree_text(stuck, now=NOW)
     assert told in on_screen(100, info=stuck)
+
+
+EXPERIMENT = ExperimentInfo(
+    object_meta=meta("trial"), status="Running", icon="◌", revision=0, message="",
+    replica_sets=(replica_set("trial-one", 0, role="", image="demo:blue"),),
+    analysis_runs=(AnalysisRunInfo(object_meta=meta("trial-a"), status="Running", icon="◌", revision=0, successful=1),),
+)  # fmt: skip
+
+
+def test_an_experiment_is_drawn_like_a_rollout_with_less_to_say() -> None:
+    assert (
+        tree_text(EXPERIMENT, now=NOW)
+        == """\
+Name:            trial
+Namespace:       default
+Status:          Running
+Images:          demo:blue
+
+NAME              KIND          STATUS    AGE   INFO
+trial             Experiment    Running   60s
+  trial-one       ReplicaSet    Healthy   60s
+    trial-one-0   Pod           Running   60s   ready:1/1
+    trial-one-1   Pod           Running   60s   ready:1/1,restarts:1
+  trial-a         AnalysisRun   Running   60s   successful:1"""
+    )
+
+
+def test_the_experiment_of_a_rollout_stands_under_its_revision() -> None:
+    info = replace(INFO, experiments=(replace(EXPERIMENT, revision=2),))
+    lines = tree_text(info, now=NOW).splitlines()
+    first = next(at for at, line in enumerate(lines) if line.startswith("    trial "))
+    assert [line.split()[:2] for line in lines[first : first + 5]] == [
+        ["trial", "Experiment"], ["trial-one", "ReplicaSet"], ["trial-one-0", "Pod"], ["trial-one-1", "Pod"],
+        ["trial-a", "AnalysisRun"],
+    ]  # fmt: skip

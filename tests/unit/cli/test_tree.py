@@ -4,7 +4,7 @@ from typing import Any
 
 from tidegate.keys import POD_TEMPLATE_HASH, REVISION, SCALE_DOWN_DEADLINE
 from tidegate_cli.info import RolloutInfo, as_json
-from tidegate_cli.tree import Seen, rollout_info
+from tidegate_cli.tree import NO_ROLLOUT, Seen, experiment_info, rollout_info
 
 CANARY = {"canary": {"steps": [{"setWeight": 20}, {"pause": {}}]}}
 
@@ -158,3 +158,15 @@ def test_traffic_that_was_not_seen_to_move_is_in_the_header() -> None:
     assert info.traffic is not None
     assert as_json(info.traffic) == {"state": "failed", "message": "smi: gone", "since": since}
     assert tree_of_a_canary().traffic is None
+
+
+def test_an_experiment_made_by_hand_is_a_tree_of_its_own() -> None:
+    status = {"phase": "Failed", "message": "no good"}
+    experiment = {"metadata": {"name": "trial", "namespace": "shop", "uid": "exp"}, "status": status}
+    runs = [{"metadata": {"name": "trial-a", "ownerReferences": [{"uid": "exp"}]}, "status": {"phase": "Failed"}}]
+    sets = [a_replica_set("x", 0, available=1, owner="exp"), a_replica_set("y", 0, available=1, owner="somebody")]
+    info = experiment_info(experiment, Seen(rollout=NO_ROLLOUT, replica_sets=sets, analysis_runs=runs, pods=[a_pod("p", "rs-x")]))
+    assert (info.status, info.message, info.icon) == ("Failed", "no good", "✖")
+    assert [(each.object_meta.name, each.roles, len(each.pods)) for each in info.replica_sets] == [("web-x", (), 1)]
+    assert [each.object_meta.name for each in info.analysis_runs] == ["trial-a"]
+    assert as_json(info)["objectMeta"]["namespace"] == "shop"

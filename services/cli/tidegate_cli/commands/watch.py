@@ -45,7 +45,9 @@ def register(app: typer.Typer) -> None:
     get.command("rollout")(rollout)
     get.command("rollouts", hidden=True)(rollout)
     get.command("ro", hidden=True)(rollout)
-    app.add_typer(get, name="get", help="Show one rollout as a tree.", rich_help_panel=PANEL)
+    get.command("experiment")(experiment)
+    get.command("exp", hidden=True)(experiment)
+    app.add_typer(get, name="get", help="Show one rollout or experiment as a tree.", rich_help_panel=PANEL)
     app.command("list", rich_help_panel=PANEL)(rollouts)
     app.command("status", rich_help_panel=PANEL)(status)
 
@@ -66,19 +68,39 @@ def rollout(
 
 
 @with_connection
+def experiment(
+    *,
+    connection: Connection,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the experiment.", show_default=False)],
+    watch: Watch = False,
+    output: AsOutput = None,
+) -> None:
+    """Show an experiment: its phase, ReplicaSets, pods and analysis runs."""
+    from tidegate_cli.watching import show_experiment
+
+    run(show_experiment(connection, name, watch=watch, output=output))
+
+
+@with_connection
 def rollouts(
     *,
     connection: Connection,
-    kind: Annotated[str, typer.Argument(metavar="[rollouts]", help="What to list.", show_default=False)] = "rollouts",
+    kind: Annotated[str, typer.Argument(metavar="[rollouts|experiments]", help="What to list.", show_default=False)] = "rollouts",
     everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="In all namespaces.")] = False,
     name: Annotated[str | None, typer.Option("--name", help="Only this rollout.")] = None,
     watch: Watch = False,
     output: AsOutput = None,
 ) -> None:
-    """List rollouts with their status, step, weight and replicas."""
+    """List rollouts with their status, step, weight and replicas, or experiments with the time they have left."""
+    from tidegate_cli.watching import show_experiments, show_rollouts
+
+    if kind in ("experiments", "experiment", "exp"):
+        if name is not None:
+            raise typer.BadParameter("--name is for rollouts; use `tidegate get experiment NAME`")
+        run(show_experiments(connection, everywhere=everywhere, watch=watch, output=output))
+        return
     if kind not in ("rollouts", "rollout", "ro"):
-        raise typer.BadParameter(f"{kind!r}; it must be rollouts (or use --name for one of them)")
-    from tidegate_cli.watching import show_rollouts
+        raise typer.BadParameter(f"{kind!r}; it must be rollouts or experiments (or use --name for one rollout)")
 
     run(show_rollouts(connection, everywhere=everywhere, name=name, watch=watch, output=output))
 

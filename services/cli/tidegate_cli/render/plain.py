@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from tidegate_cli import health
-from tidegate_cli.info import RolloutInfo
+from tidegate_cli.info import Tree
 from tidegate_cli.render.rows import Row, facts, rows
 
 COUNT_WORDS = {
@@ -18,7 +18,7 @@ COUNT_WORDS = {
 }
 
 
-def rollout_text(info: RolloutInfo, *, now: datetime, wide: bool = False) -> str:
+def tree_text(info: Tree, *, now: datetime, wide: bool = False) -> str:
     header = "\n".join(
         f"{'  ' * fact.depth + fact.label + (':' if fact.label else ''):<17}{fact.value}".rstrip() for fact in facts(info, now=now)
     )

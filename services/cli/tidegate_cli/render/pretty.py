@@ -1,6 +1,6 @@
 """For terminals: colours, icons, a drawn tree. The KIND column is left out on narrow screens, where its icon says the same."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from rich.console import Group, RenderableType
@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tidegate_cli import health
-from tidegate_cli.info import RolloutInfo
+from tidegate_cli.info import Tree
 from tidegate_cli.listing import STATUS_COLUMN
 from tidegate_cli.render.rows import KIND_ICONS, Fact, Row, facts, rows
 
@@ -20,11 +20,11 @@ ROLE_STYLES = {"stable": "green", "canary": "yellow", "active": "green", "previe
 WIDE_ENOUGH_FOR_KIND = 110
 
 
-def rollout_view(info: RolloutInfo, *, now: datetime, width: int, wide: bool = False) -> RenderableType:
+def tree_view(info: Tree, *, now: datetime, width: int, wide: bool = False) -> RenderableType:
     return Group(*(_fact(each) for each in facts(info, now=now)), Text(), tree(info, now=now, width=width, wide=wide))
 
 
-def tree(info: RolloutInfo, *, now: datetime, width: int, wide: bool = False) -> Table:
+def tree(info: Tree, *, now: datetime, width: int, wide: bool = False) -> Table:
     with_kind = width >= WIDE_ENOUGH_FOR_KIND
     drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     drawn.add_column("NAME", no_wrap=True)
@@ -42,13 +42,13 @@ def tree(info: RolloutInfo, *, now: datetime, width: int, wide: bool = False) ->
     return drawn
 
 
-def list_view(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> Text:
+def list_view(columns: Sequence[str], lines: Sequence[Sequence[str]], *, icon: Callable[[str], str] = health.icon) -> Text:
     """Columns as wide as their longest cell, the one under STATUS with icon and colour. Print it with `soft_wrap`: a line too long
     for the screen goes on below, as kubectl's do; squeezed columns would hide names."""
     cells = [[Text(column, style="bold") for column in columns]]
     for line in lines:
         named = zip(columns, line, strict=True)
-        cells.append([status(cell, health.icon(cell)) if column == STATUS_COLUMN else Text(cell) for column, cell in named])
+        cells.append([status(cell, icon(cell)) if column == STATUS_COLUMN else Text(cell) for column, cell in named])
     widths = [max(row[at].cell_len for row in cells) for at in range(len(columns))]
     for row in cells:
         for cell, width in zip(row[:-1], widths, strict=False):
@@ -69,7 +69,7 @@ def _fact(fact: Fact) -> Text:
 def _name(row: Row) -> Text:
     branches = "".join("   " if last else "│  " for last in row.last[:-1])
     branch = "" if not row.last else ("└──" if row.last[-1] else "├──")
-    bold = "bold" if row.kind in ("Rollout", "Revision") else ""
+    bold = "bold" if row.kind in ("Rollout", "Revision") or not row.last else ""
     return Text.assemble((branches + branch, "bright_black"), f"{KIND_ICONS[row.kind]} ", (row.name, bold))
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from tidegate.durations import instant
 from tidegate_cli import health
 from tidegate_cli.ages import age, short
-from tidegate_cli.info import AnalysisRunInfo, ExperimentInfo, ReplicaSetInfo, RolloutInfo, TrafficInfo
+from tidegate_cli.info import AnalysisRunInfo, ExperimentInfo, ReplicaSetInfo, RolloutInfo, TrafficInfo, Tree
 from tidegate_cli.steps import step_words
 
 KIND_ICONS = {
@@ -43,7 +43,21 @@ class Fact:
     depth: int = 0
 
 
-def facts(info: RolloutInfo, *, now: datetime) -> list[Fact]:
+def facts(info: Tree, *, now: datetime) -> list[Fact]:
+    return _experiment_facts(info) if isinstance(info, ExperimentInfo) else _rollout_facts(info, now=now)
+
+
+def _experiment_facts(info: ExperimentInfo) -> list[Fact]:
+    return [
+        Fact(label="Name", value=info.object_meta.name),
+        Fact(label="Namespace", value=info.object_meta.namespace),
+        Fact(label="Status", value=info.status, icon=info.icon),
+        *([Fact(label="Message", value=info.message)] if info.message else []),
+        *_image_facts(info.replica_sets),
+    ]
+
+
+def _rollout_facts(info: RolloutInfo, *, now: datetime) -> list[Fact]:
     listed = [
         Fact(label="Name", value=info.object_meta.name),
         Fact(label="Namespace", value=info.object_meta.namespace),
@@ -59,15 +73,17 @@ def facts(info: RolloutInfo, *, now: datetime) -> list[Fact]:
         ]
     if info.traffic is not None:
         listed.append(Fact(label="Traffic", value=_traffic(info.traffic, now), icon=health.icon(info.traffic.state.capitalize())))
-    for place, image in enumerate(_images(info)):
-        listed.append(Fact(label="" if place else "Images", value=image))
+    listed += _image_facts([*info.replica_sets, *(each for experiment in info.experiments for each in experiment.replica_sets)])
     listed.append(Fact(label="Replicas"))
     counts = ("desired", "current", "updated", "ready", "available")
     listed += [Fact(label=count.capitalize(), value=str(getattr(info, count)), depth=1) for count in counts]
     return listed
 
 
-def rows(info: RolloutInfo, *, now: datetime) -> list[Row]:
+def rows(info: Tree, *, now: datetime) -> list[Row]:
+    if isinstance(info, ExperimentInfo):
+        node = _experiment(info, now)
+        return [node.row, *_nested(node.children)]
     root = Row(
         name=info.object_meta.name,
         kind="Rollout",
@@ -201,10 +217,13 @@ def _traffic(traffic: TrafficInfo, now: datetime) -> str:
     return f"{traffic.state} for {age(traffic.since, now=now)}: {traffic.message}"
 
 
-def _images(info: RolloutInfo) -> list[str]:
+def _image_facts(sets: Iterable[ReplicaSetInfo]) -> list[Fact]:
+    return [Fact(label="" if place else "Images", value=image) for place, image in enumerate(_images(sets))]
+
+
+def _images(sets: Iterable[ReplicaSetInfo]) -> list[str]:
     """Images that run, each with the parts it plays; the stable one may also be the canary's after a rollback."""
     tags: dict[str, list[str]] = {}
-    sets = [*info.replica_sets, *(each for experiment in info.experiments for each in experiment.replica_sets)]
     for each in sets:
         for image in each.images if each.replicas else ():
             known = tags.setdefault(image, [])
