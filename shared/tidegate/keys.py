@@ -46,6 +46,11 @@ joined by commas. A command that is delivered again once it acted must not act a
 MOST_READY = "tidegate.dev/most-ready"
 """On the new ReplicaSet of an update whose pods stopped being ready: how many of them were at most. Fewer are no progress."""
 
+PODS_BEHIND = "tidegate.dev/pods-behind"
+"""On a ReplicaSet whose injected metadata (`rollout.argoproj.io/ephemeral-metadata`) changed, until its running pods have it all:
+`{"labels": [...], "annotations": [...]}`, the keys that some of them may still carry.
+"""
+
 HANDED_OVER = "tidegate.dev/handed-over"
 """On a Deployment whose pods a Rollout takes over (`workloadRef.scaleDown`): how many it had. Should the Rollout lose pods on the
 way, the Deployment gets back as many as are missing, and never more than this.

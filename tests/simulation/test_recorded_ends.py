@@ -18,6 +18,7 @@ RECORDINGS = {
     for file in ("canary-ends", "blue-green-ends")
     for name, end in json.loads((FILES / f"{file}.json").read_text()).items()
 }
+EPHEMERAL = "rollout.argoproj.io/ephemeral-metadata"
 SERVICES = {"stableService": "stable", "canaryService": "canary"}
 CHECK = {"analysis": {"templates": [{"templateName": "check"}]}}
 SIDE_BY_SIDE = {
@@ -108,6 +109,15 @@ SCENARIOS = {
         {**CHECK, "steps": [weight(25), pause("3s"), weight(50)]}, ("image", "v2")
     ),
     "experiment-step": lambda: played({"steps": [weight(25), SIDE_BY_SIDE, weight(50)]}, ("image", "v2")),
+    "canary-ephemeral-metadata": lambda: played(
+        {
+            "steps": [weight(50), pause()],
+            "canaryMetadata": {"labels": {"role": "canary"}},
+            "stableMetadata": {"labels": {"role": "stable"}},
+        },
+        ("image", "v2"), ("promote", None),
+    ),
+    "restart-pods": lambda: played({"steps": [weight(50)]}, ("restart", None)),
     "bluegreen-auto": lambda: switched({"scaleDownDelaySeconds": 3}, ("image", "v2")),
     "bluegreen-manual": lambda: switched(
         {"autoPromotionEnabled": False, "scaleDownDelaySeconds": 2}, ("image", "v2"), ("promote", None)
@@ -144,6 +154,7 @@ def end_of(run: Run) -> dict[str, Any]:
                 "replicas": each.replicas,
                 "revision": each.annotations["rollout.argoproj.io/revision"],
                 "desired": each.annotations["rollout.argoproj.io/desired-replicas"],
+                **({"ephemeral": each.annotations[EPHEMERAL]} if EPHEMERAL in each.annotations else {}),
             }
             for each in sets
         },

@@ -11,13 +11,13 @@ from typing import Any, Protocol
 
 import structlog
 
-from tidegate import keys
 from tidegate.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound, PreconditionFailed
-from tidegate.kube.kinds import DEPLOYMENT, EXPERIMENT, REPLICA_SET, ROLLOUT, Kind
+from tidegate.kube.kinds import EXPERIMENT, REPLICA_SET, ROLLOUT, Kind
 from tidegate.kube.patches import merge_difference, pointer
 from tidegate.messages import AnalysisRequested, Message
 from tidegate_planner import plan as plans
 from tidegate_planner.observe import World
+from tidegate_planner.outside import Outside
 from tidegate_planner.plan import Action, Plan
 from tidegate_planner.pods import Lists, waiting_containers
 from tidegate_planner.seen import Seen
@@ -108,6 +108,7 @@ class Applier:
     rollouts: Noted
     replica_sets: Noted
     experiments: Noted
+    outside: Outside
     clock: Callable[[], float]
 
     async def apply(self, seen: Seen, plan: Plan, memory: Memory, *, lazy_for: float) -> bool:
@@ -124,6 +125,9 @@ class Applier:
                 raise error
         except (Conflict, PreconditionFailed, NotFound) as error:
             raise Refused(str(error)) from error
+        renewed = None if seen.pods is None else self.outside.pods.look_again_at(seen.uid)
+        if renewed is not None:
+            memory.resend_at = min(renewed, memory.resend_at or renewed)
         return postponed
 
     async def _drive(self, seen: Seen, actions: Sequence[Action], memory: Memory) -> None:
@@ -158,10 +162,10 @@ class Applier:
                 await self.ask_for_run(seen.namespace, action, memory, rollout=seen.name)
             case plans.CreateExperiment() | plans.TerminateExperiment():
                 await self._change_experiment(seen, action)
-            case plans.ScaleWorkload():
-                await self._scale_workload(seen, action)
             case plans.LookAtPods():
                 await self._look_at_pods(seen, action.hash, memory)
+            case plans.EvictPods() | plans.RelabelPod() | plans.ScaleWorkload():
+                await self.outside.carry_out(seen, action)
             case _:
                 await self._change_replica_set(seen, action, memory)
 
@@ -184,6 +188,8 @@ class Applier:
                 await self._create(seen, action, memory)
             case plans.ScaleReplicaSet():
                 await self.scale(seen.namespace, action)
+            case plans.ChangeTemplate():
+                await self._change_template(seen, action)
             case plans.DeleteReplicaSet():
                 version = str(action.resource_version)
                 await self.kube.delete(REPLICA_SET, seen.namespace, action.name, uid=action.uid, resource_version=version)
@@ -247,33 +253,34 @@ class Applier:
         operations: list[dict[str, Any]] = [{"op": "test", "path": "/spec/replicas", "value": action.before}]
         if action.after != action.before:
             operations.append({"op": "replace", "path": "/spec/replicas", "value": action.after})
-        held = self.world.replica_sets.get(namespace, action.name) or {"metadata": {}}
+        operations += self._annotating(namespace, action.name, action.annotations)
+        written = await self.kube.json_patch(REPLICA_SET, namespace, action.name, operations)
+        self.replica_sets.note_write(written)
+
+    async def _change_template(self, seen: Seen, action: plans.ChangeTemplate) -> None:
+        """Its generation changes with its spec and with nothing else."""
+        operations: list[dict[str, Any]] = [
+            {"op": "test", "path": "/metadata/generation", "value": action.generation},
+            {"op": "add", "path": "/spec/template/metadata", "value": action.metadata},
+            {"op": "add", "path": "/spec/template/spec/affinity", "value": action.affinity},  # null is none, and no error
+        ]
+        operations += self._annotating(seen.namespace, action.name, action.annotations)
+        written = await self.kube.json_patch(REPLICA_SET, seen.namespace, action.name, operations)
+        self.replica_sets.note_write(written)
+
+    def _annotating(self, namespace: str, name: str, annotations: Mapping[str, str | None]) -> list[dict[str, Any]]:
+        held = self.world.replica_sets.get(namespace, name) or {"metadata": {}}
         present = held["metadata"].get("annotations")
-        if action.annotations and present is None:
+        operations: list[dict[str, Any]] = []
+        if annotations and present is None:
             operations.append({"op": "add", "path": "/metadata/annotations", "value": {}})
-        for key, value in action.annotations.items():
+        for key, value in annotations.items():
             path = pointer("metadata", "annotations", key)
             if value is not None:
                 operations.append({"op": "add", "path": path, "value": value})
             elif key in (present or {}):
                 operations.append({"op": "remove", "path": path})
-        written = await self.kube.json_patch(REPLICA_SET, namespace, action.name, operations)
-        self.replica_sets.note_write(written)
-
-    async def _scale_workload(self, seen: Seen, action: plans.ScaleWorkload) -> None:
-        operations: list[dict[str, Any]] = [
-            {"op": "test", "path": "/spec/replicas", "value": action.before},
-            {"op": "replace", "path": "/spec/replicas", "value": action.after},
-        ]
-        if action.started_with is not None:
-            held = await self.kube.get(DEPLOYMENT, seen.namespace, action.name)
-            if held["metadata"].get("annotations") is None:
-                version = held["metadata"]["resourceVersion"]  # or somebody's first annotation would be lost
-                operations.append({"op": "test", "path": "/metadata/resourceVersion", "value": version})
-                operations.append({"op": "add", "path": "/metadata/annotations", "value": {}})
-            path = pointer("metadata", "annotations", keys.HANDED_OVER)
-            operations.append({"op": "add", "path": path, "value": str(action.started_with)})
-        await self.kube.json_patch(DEPLOYMENT, seen.namespace, action.name, operations)
+        return operations
 
     async def _set_owners(self, seen: Seen, name: str, uid: str, owners: list[Json]) -> None:
         """Conditional on the uid: a namesake created meanwhile is not ours to claim."""

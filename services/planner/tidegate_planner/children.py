@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tidegate import keys
-from tidegate_planner import relapses
+from tidegate_planner import injections, relapses
 from tidegate_planner.analysis import owner_reference
 from tidegate_planner.plan import Action, AnnotateRollout, CreateReplicaSet, DeleteReplicaSet, ScaleReplicaSet
 from tidegate_planner.seen import ReplicaSet
@@ -29,6 +29,7 @@ def replica_set_actions(at: Situation) -> list[Action]:
     missing = {key: value for key, value in wanted.items() if at.seen.annotations.get(key) != value}
     if missing:
         actions.append(AnnotateRollout(annotations=missing))
+    actions += injections.template_changes(at)  # before any scaling: pods are born with what their version now needs
     sizes = wanted_sizes(at)
     deadlines = strategy_of(at).deadlines(at, sizes)
     for each in _stable_first(at):
@@ -71,6 +72,8 @@ def _change(
         annotations[keys.DESIRED_REPLICAS] = str(at.spec.replicas)
     if each.hash in deadlines:
         annotations[keys.SCALE_DOWN_DEADLINE] = deadlines[each.hash]
+    if injections.caught_up(at, each):
+        annotations[keys.PODS_BEHIND] = None
     if each is at.roles.new:
         annotations.update(relapses.mark(at))
     if size == each.replicas and not annotations:
@@ -85,6 +88,7 @@ def new_manifest(at: Situation, *, replicas: int, revision: int) -> dict[str, An
     metadata = dict(template.get("metadata") or {})
     labels = {**(metadata.get("labels") or {}), keys.POD_TEMPLATE_HASH: hash_label}
     template["metadata"] = {**metadata, "labels": labels}
+    template, record = injections.injected(at, template)
     selector = {**spec.selector, "matchLabels": {**(spec.selector.get("matchLabels") or {}), keys.POD_TEMPLATE_HASH: hash_label}}
     copied = {key: value for key, value in seen.annotations.items() if key not in NOT_COPIED}
     manifest: dict[str, Any] = {
@@ -94,7 +98,7 @@ def new_manifest(at: Situation, *, replicas: int, revision: int) -> dict[str, An
             "name": f"{seen.name}-{hash_label}",
             "namespace": seen.namespace,
             "labels": labels,
-            "annotations": {**copied, keys.REVISION: str(revision), keys.DESIRED_REPLICAS: str(spec.replicas)},
+            "annotations": {**copied, **record, keys.REVISION: str(revision), keys.DESIRED_REPLICAS: str(spec.replicas)},
             "ownerReferences": [owner_reference(seen)],
         },
         "spec": {"replicas": replicas, "selector": selector, "template": template},

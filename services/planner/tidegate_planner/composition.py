@@ -52,7 +52,8 @@ from tidegate_planner.observe import (
     service_names,
     slim_replica_set,
 )
-from tidegate_planner.referred import KINDS, Referred
+from tidegate_planner.outside import Outside
+from tidegate_planner.podlists import Pods
 from tidegate_planner.requests import Requests
 from tidegate_planner.router_objects import WatchedKinds, keys_of, named_by, slim
 from tidegate_planner.seen import Traffic
@@ -80,7 +81,6 @@ class Planner:
         self._experiments = self._cache(EXPERIMENT)
         templates = (self._templates, self._cluster_templates)
         self.caches = (self._rollouts, self._replica_sets, self._services, self._runs, self._experiments, *templates)
-        self._workloads = {each: self._cache(kind, slim=slim_workload) for each, kind in KINDS.items()}
         self._world = World(
             rollouts=self._rollouts,
             replica_sets=self._replica_sets,
@@ -88,7 +88,11 @@ class Planner:
             analysis_runs=self._runs,
             templates=self._templates,
             cluster_templates=self._cluster_templates,
-            workloads=Referred(self._workloads, lambda work, name: service.spawn(work, name=name)),
+            workloads=WatchedKinds(
+                self._workload_cache,
+                lambda cache: service.spawn(cache.run(), name=str(cache.kind)),
+                namespace=service.settings.namespace,
+            ),
             router_objects=WatchedKinds(
                 self._router_cache,
                 lambda cache: service.spawn(cache.run(), name=str(cache.kind)),
@@ -98,6 +102,7 @@ class Planner:
             instance=service.settings.instance_id,
             step_plugins=service.settings.step_plugins,
         )
+        pods = Pods(kube, clock=time.time)
         applier = Applier(
             kube=kube,
             bus=service.bus,
@@ -105,11 +110,17 @@ class Planner:
             rollouts=self._rollouts,
             replica_sets=self._replica_sets,
             experiments=self._experiments,
+            outside=Outside(kube=kube, pods=pods),
             clock=time.time,
         )
         self._teller = Teller(service.bus, OF_ROLLOUTS, clock=time.time)
         self._worker = Worker(
-            observer=Observer(self._world), decide=decide, applier=applier, teller=self._teller, clock=time.time
+            observer=Observer(self._world),
+            look=pods.look,
+            decide=decide,
+            applier=applier,
+            teller=self._teller,
+            clock=time.time,
         )
         of_experiments = Story(kind="Experiment", narrate=narrative.narrate, read=narrative.told_from_json)
         self._experiment_teller = Teller(service.bus, of_experiments, clock=time.time)
@@ -181,8 +192,6 @@ class Planner:
         for cache in (self._templates, self._cluster_templates):
             cache.on_change(lambda _type, _old, _new: self._wake_analysed())
         self._rollouts.add_index(BY_WORKLOAD, _referred_in)
-        for (group, kind), cache in self._workloads.items():
-            cache.on_change(lambda _type, old, new, group=group, kind=kind: self._wake_referrers(group, kind, old, new))  # type: ignore[misc]
 
     def _wake(self, rollout: dict[str, Any] | None) -> None:
         if rollout is not None and instance_of(rollout) == self._world.instance:
@@ -222,14 +231,19 @@ class Planner:
             for rollout in self._rollouts.by_index(BY_SERVICE, _scoped(service, service["metadata"]["name"])):
                 self._wake(rollout)
 
-    def _wake_referrers(self, group: str, kind: str, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
+    def _workload_cache(self, kind: Kind) -> Cache:
+        cache = self._cache(kind, slim=slim_workload)
+        cache.on_change(lambda _type, old, new: self._wake_referrers(kind, old, new))
+        return cache
+
+    def _wake_referrers(self, kind: Kind, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
         """Of a workload's own pods, which come and go without a new generation, nobody needs to know."""
-        if old is not None and new is not None and old["metadata"].get("generation") == new["metadata"].get("generation"):
+        changed = new or old
+        if changed is None or (old and new and old["metadata"].get("generation") == new["metadata"].get("generation")):
             return
-        for each in (new or old,):
-            if each is not None:
-                for rollout in self._rollouts.by_index(BY_WORKLOAD, _scoped(each, f"{group}/{kind}/{each['metadata']['name']}")):
-                    self._wake(rollout)
+        key = _scoped(changed, f"{kind.group}/{kind.kind}/{changed['metadata']['name']}")
+        for rollout in self._rollouts.by_index(BY_WORKLOAD, key):
+            self._wake(rollout)
 
     def _router_cache(self, kind: Kind) -> Cache:
         """A kind whose CRD need not be installed."""

@@ -9,7 +9,18 @@ from dataclasses import replace
 from tidegate.durations import rfc3339
 from tidegate.messages import TrafficRequested
 from tidegate.rollout import BlueGreen, Canary, Spec
-from tidegate_planner import analysis, children, delays, experiment_step, failfast, handover, routing, step_plugins
+from tidegate_planner import (
+    analysis,
+    children,
+    delays,
+    experiment_step,
+    failfast,
+    handover,
+    injections,
+    restarts,
+    routing,
+    step_plugins,
+)
 from tidegate_planner.analysis import owner_reference
 from tidegate_planner.plan import Action, AdoptReplicaSet, AskStepPlugin, Plan, ReleaseReplicaSet, SetDefaultReplicas, ShiftTraffic
 from tidegate_planner.progress import Progress, aborted, obeyed, progress_of, restarted
@@ -69,6 +80,7 @@ def _decided(at: Situation) -> Plan:
         at = replace(at, progress=progress)
         verdict = new_status(at)
     actions = (*_actions(at), *handover.workload_actions(at, verdict.status))
+    actions = (*actions, *injections.pod_changes(at), *restarts.evictions(at, actions))
     return Plan(status=verdict.status, actions=actions, wake_at=_wake_at(at, verdict.status))
 
 
@@ -105,5 +117,6 @@ def _confirmed(at: Situation, request: TrafficRequested) -> bool:
 
 def _wake_at(at: Situation, status: dict[str, object]) -> float | None:
     """The next moment that can matter. One that is over and changed nothing waits for something else than the time."""
-    moments = (strategy_of(at).pause_ends(at), delays.next_deadline(at), progress_deadline(at, status), step_plugins.wake_at(at))
+    looks = (restarts.next_look(at), injections.next_look(at), step_plugins.wake_at(at))
+    moments = (strategy_of(at).pause_ends(at), delays.next_deadline(at), progress_deadline(at, status), *looks)
     return min((moment for moment in moments if moment is not None and moment >= at.now), default=None)

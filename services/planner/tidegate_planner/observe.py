@@ -12,20 +12,23 @@ import orjson
 
 from tidegate import keys
 from tidegate.hashing import pod_template_hash
+from tidegate.kube.kinds import DEPLOYMENT, POD_TEMPLATE, REPLICA_SET
 from tidegate.kube.selectors import labels_match
 from tidegate.plugins import Plugins
 from tidegate.rollout import BlueGreen, Canary, Experiment, Spec, selector_text, spec_of
 from tidegate_planner.owned_experiments import experiment_of
-from tidegate_planner.router_objects import FoundObjects, Nowhere, RouterObjects, found_for
+from tidegate_planner.router_objects import FoundObjects, Nowhere, RouterObjects, Unreadable, found_for
 from tidegate_planner.seen import AnalysisRun, ReplicaSet, Seen, Service, Traffic, WaitingContainer, Workload
 from tidegate_planner.step_calls import Answer
 from tidegate_planner.templates import CLUSTER, NAMESPACED
 from tidegate_planner.validation import References, invalid_message, message, problems
-from tidegate_planner.workloads import Reference, reference_of, resolved, unresolvable
+from tidegate_planner.workloads import reference_of, resolved, unresolvable
 
 Json = Mapping[str, Any]
 Key = tuple[str, str]
 
+INJECTED_TERM = f'"key":"{keys.POD_TEMPLATE_HASH}"'.encode()
+WORKLOADS = {(each.group, each.kind): each for each in (DEPLOYMENT, REPLICA_SET, POD_TEMPLATE)}
 BY_OWNER, ORPHANS = "owner", "orphans"
 TEMPLATE_TEXT = "templateText"
 STATUS_READ = ("replicas", "readyReplicas", "availableReplicas", "observedGeneration", "conditions")
@@ -37,14 +40,6 @@ class Objects(Protocol):
     def get(self, namespace: str | None, name: str) -> dict[str, Any] | None: ...
 
     def by_index(self, index: str, key: str) -> list[dict[str, Any]]: ...
-
-
-class Workloads(Protocol):
-    """What Rollouts refer to; `tidegate_planner.referred` looks only at the kinds that are in use."""
-
-    def find(self, namespace: str, reference: Reference) -> dict[str, Any] | None:
-        """None: there is none. Raises `Retry` as long as its kind is not known."""
-        ...
 
 
 @dataclass(kw_only=True)
@@ -65,8 +60,8 @@ class World:
     templates: Objects
     cluster_templates: Objects
     experiments: Objects
-    workloads: Workloads
     router_objects: RouterObjects = field(default_factory=Nowhere)
+    workloads: RouterObjects = field(default_factory=Nowhere)
     instance: str = ""
     fences: dict[str, int] = field(default_factory=dict)
     least_fence: int = 0
@@ -89,6 +84,17 @@ class _Reading:
     spec: Spec | None
     problem: str | None
     template_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Referred:
+    """What `spec.workloadRef` leads to; `refusal` is why it leads nowhere."""
+
+    workload: Json | None = None
+    refusal: str | None = None
+
+
+NOTHING_REFERRED = _Referred()
 
 
 class Observer:
@@ -114,13 +120,13 @@ class Observer:
             return None
         metadata = manifest["metadata"]
         uid, namespace = metadata["uid"], metadata["namespace"]
-        reference = reference_of(manifest)
-        workload = self._world.workloads.find(namespace, reference) if reference is not None and reference.known else None
-        reading = self._read(manifest, uid, reference, workload)
+        referred = self._referred(manifest)
+        reading = self._read(manifest, uid, referred)
         spec, status = reading.spec, manifest.get("status") or {}
         held = self._world.replica_sets.by_index(BY_OWNER, uid)
         known = any((each["metadata"].get("labels") or {}).get(keys.POD_TEMPLATE_HASH) == reading.template_hash for each in held)
-        owned = [replica_set_of(each, with_template=not known or _copies_templates(spec, status)) for each in held]
+        looked_into = not known or _injects(spec) or _copies_templates(spec, status)
+        owned = [replica_set_of(each, with_template=looked_into or _was_injected(each)) for each in held]
         selector = selector_text(spec.selector) if spec else ""
         seen = Seen(
             namespace=namespace,
@@ -139,7 +145,7 @@ class Observer:
             orphans=self._orphans(namespace, selector),
             strangers=tuple(each for each in owned if selector and not labels_match(selector, each.labels)),
             services=self._services(namespace, spec),
-            workload=None if workload is None or reference is None else workload_of(workload, reference),
+            workload=None if referred.workload is None else workload_of(referred.workload),
             traffic=self._world.traffic.get(uid),
             analysis_runs=tuple(analysis_run_of(each) for each in self._world.analysis_runs.by_index(BY_OWNER, uid)),
             experiments=tuple(experiment_of(each) for each in self._world.experiments.by_index(BY_OWNER, uid)),
@@ -154,7 +160,20 @@ class Observer:
         self._world.fences[uid] = seen.fence
         return seen
 
-    def _read(self, manifest: Json, uid: str, reference: Reference | None, workload: Json | None) -> _Reading:
+    def _referred(self, manifest: Json) -> _Referred:
+        """The workload that it takes its pods from, or why it cannot."""
+        reference = reference_of(manifest)
+        if reference is None:
+            return NOTHING_REFERRED
+        try:
+            kind = WORKLOADS.get((reference.group, reference.kind))
+            found = self._world.workloads.find(kind, manifest["metadata"]["namespace"], reference.name) if kind else None
+        except Unreadable as error:
+            return _Referred(None, f"the workload cannot be read: {error}")
+        refusal = unresolvable(manifest, reference, found)
+        return _Referred(found if refusal is None else None, refusal)
+
+    def _read(self, manifest: Json, uid: str, referred: _Referred) -> _Reading:
         metadata, status = manifest["metadata"], manifest.get("status") or {}
         collisions = status.get("collisionCount")
         routing = found_for(manifest, self._world.router_objects)
@@ -162,12 +181,13 @@ class Observer:
         looked_up = (references.services, references.analysis_templates, references.cluster_analysis_templates)
         wishes = (str((metadata.get("annotations") or {}).get(key)) for key in keys.WISHES)  # no part of the generation
         looked_at = (_version(each) for group in looked_up for each in group.values())
-        versions = (_generation(workload), *looked_at, *routing.versions(), *wishes)
+        versions = (_generation(referred.workload), referred.refusal, *looked_at, *routing.versions(), *wishes)
         held = self._readings.get(uid)
         wanted = (metadata["generation"], versions, collisions)
         if held is not None and (held.generation, held.references, held.collision_count) == wanted:
             return held
-        problem = None if reference is None else self._unresolvable(manifest, reference, workload)
+        workload, refusal = referred.workload, referred.refusal
+        problem = None if refusal is None else invalid_message(metadata["name"], refusal)
         spec = None
         if problem is None:
             whole = manifest if workload is None else resolved(manifest, workload)
@@ -178,11 +198,6 @@ class Observer:
         reading = _Reading(metadata["generation"], versions, collisions, spec, problem, template_hash)
         self._readings[uid] = reading
         return reading
-
-    @staticmethod
-    def _unresolvable(manifest: Json, reference: Reference, workload: Json | None) -> str | None:
-        refusal = unresolvable(manifest, reference, workload)
-        return None if refusal is None else invalid_message(manifest["metadata"]["name"], refusal)
 
     def _references(self, manifest: Json, routing: FoundObjects) -> References:
         namespace = manifest["metadata"]["namespace"]
@@ -306,11 +321,30 @@ def replica_set_of(manifest: Json, *, with_template: bool = True) -> ReplicaSet:
         available=status.get("availableReplicas", 0),
         settled=status.get("observedGeneration", 0) >= metadata.get("generation", 0),
         deleting=metadata.get("deletionTimestamp") is not None,
+        generation=metadata.get("generation", 0),
         annotations=annotations,
         labels=labels,
         template=_template(spec) if with_template else {},
         failure=next((each for each in failures if each.get("status") == "True"), None),
     )
+
+
+def _injects(spec: Spec | None) -> bool:
+    """Whether a strategy puts anything into its pods, so that their templates have to be looked into."""
+    if spec is None:
+        return False
+    strategy = spec.strategy
+    if isinstance(strategy, BlueGreen):
+        return bool(strategy.active_metadata or strategy.preview_metadata or strategy.anti_affinity)
+    return bool(strategy.stable_metadata or strategy.canary_metadata or strategy.anti_affinity)
+
+
+def _was_injected(manifest: Json) -> bool:
+    """Whether something may have to be taken out again; asked for each ReplicaSet at each look, so without reading its template."""
+    annotations = manifest["metadata"].get("annotations") or {}
+    if keys.EPHEMERAL_METADATA in annotations or keys.PODS_BEHIND in annotations:
+        return True
+    return INJECTED_TERM in (manifest["spec"].get(TEMPLATE_TEXT) or b"")
 
 
 def _template(spec: Json) -> Json:
@@ -319,16 +353,16 @@ def _template(spec: Json) -> Json:
     return template
 
 
-def workload_of(manifest: Json, reference: Reference) -> Workload:
+def workload_of(manifest: Json) -> Workload:
     metadata, annotations = manifest["metadata"], manifest["metadata"].get("annotations") or {}
     started_with = annotations.get(keys.HANDED_OVER, "")
-    has_pods = reference.kind != "PodTemplate"
+    kind: str = manifest["kind"]
     return Workload(
-        kind=reference.kind,
-        name=reference.name,
+        kind=kind,
+        name=metadata["name"],
         generation=metadata.get("generation", 0),
         resource_version=int(metadata["resourceVersion"]),
-        replicas=(manifest.get("spec") or {}).get("replicas", 1) if has_pods else None,
+        replicas=(manifest.get("spec") or {}).get("replicas", 1) if kind != "PodTemplate" else None,
         started_with=int(started_with) if started_with.isdigit() else None,
     )
 

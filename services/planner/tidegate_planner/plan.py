@@ -79,6 +79,43 @@ class ScaleWorkload:
     started_with: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PodName:
+    """A pod and no namesake of it."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvictPods:
+    """As many as `at_most`, tried in this order; one that a disruption budget holds back is passed over."""
+
+    pods: tuple[PodName, ...]
+    at_most: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeTemplate:
+    """Metadata and affinity of a ReplicaSet's pod template: its pods stay, later ones differ. Of the very `generation` that was
+    seen. `affinity` None: there is to be none."""
+
+    name: str
+    generation: int
+    metadata: Json
+    affinity: Json | None
+    annotations: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelabelPod:
+    """Labels and annotations of a running pod; None removes one."""
+
+    pod: PodName
+    labels: Mapping[str, str | None]
+    annotations: Mapping[str, str | None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShiftTraffic:
     request: TrafficRequested
@@ -117,12 +154,16 @@ class TerminateExperiment:
     uid: str
 
 
-ReplicaSetAction = CreateReplicaSet | ScaleReplicaSet | DeleteReplicaSet | AdoptReplicaSet | ReleaseReplicaSet
+ReplicaSetAction = (
+    CreateReplicaSet | ScaleReplicaSet | DeleteReplicaSet | AdoptReplicaSet | ReleaseReplicaSet | ChangeTemplate
+)
 ExperimentAction = CreateExperiment | TerminateExperiment
 Action = (
     SetDefaultReplicas
     | AnnotateRollout
     | ReplicaSetAction
+    | EvictPods
+    | RelabelPod
     | ScaleWorkload
     | ShiftTraffic
     | AskStepPlugin

@@ -7,12 +7,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from tidegate import keys
 from tidegate.rollout import Spec
 from tidegate_planner.replicas import Count
 from tidegate_planner.step_calls import Answer
 
 Json = Mapping[str, Any]
+
+
+def record_in(annotations: Json, key: str) -> Json:
+    """The JSON map that an annotation holds. What nobody can read is taken for none: it is not ours then."""
+    try:
+        found = orjson.loads(annotations[key]) if annotations.get(key) else {}
+    except orjson.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +45,7 @@ class ReplicaSet:
     annotations: Json = field(default_factory=dict)
     labels: Json = field(default_factory=dict)
     template: Json = field(default_factory=dict)
+    generation: int = 0
     failure: Json | None = None  # its ReplicaFailure condition, while it is True
 
     @property
@@ -43,6 +55,11 @@ class ReplicaSet:
     @property
     def scale_down_deadline(self) -> str | None:
         return self.annotations.get(keys.SCALE_DOWN_DEADLINE) or None
+
+    @property
+    def put_in(self) -> Json:
+        """Labels and annotations that a controller has put on top of its template (11.4)."""
+        return record_in(self.annotations, keys.EPHEMERAL_METADATA)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +99,20 @@ class AnalysisRun:
     created: str = ""
     spec: Json = field(default_factory=dict)
     terminate: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """A pod of one of the rollout's ReplicaSets; `owner` is that one's uid."""
+
+    name: str
+    uid: str
+    owner: str
+    created: str
+    ready: bool = True
+    deleting: bool = False
+    labels: Json = field(default_factory=dict)
+    annotations: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +173,7 @@ class Seen:
     `orphans` match the selector and have no controller; `strangers` have this one and match no more. `taken_names` are names of
     ReplicaSets and Experiments that exist but are not ours or not equal: the next hash or number must differ (`argo-behaviour.md`
     2.3, 10). `create_errors` maps a hash to the API server's refusal of its ReplicaSet. `step_answers`: the last word of each
-    plugin about this rollout.
+    plugin about this rollout. `pods` is None as long as nobody needs to know them (`podneeds`).
     """
 
     namespace: str
@@ -162,6 +193,7 @@ class Seen:
     strangers: tuple[ReplicaSet, ...] = ()
     services: Mapping[str, Service] = field(default_factory=dict)
     workload: Workload | None = None
+    pods: tuple[Pod, ...] | None = None
     traffic: Traffic | None = None
     analysis_runs: tuple[AnalysisRun, ...] = ()
     experiments: tuple[Experiment, ...] = ()

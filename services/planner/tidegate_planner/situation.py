@@ -119,7 +119,8 @@ def new_replica_set(seen: Seen) -> ReplicaSet | None:
     if by_hash is not None or not seen.replica_sets or seen.spec is None:
         return by_hash
     template = seen.spec.template
-    equal = [each for each in seen.replica_sets if each.template and same_template(template, each.template)]
+    known = (each for each in seen.replica_sets if each.template)
+    equal = [each for each in known if same_template(template, each.template, ephemeral=each.put_in)]
     return min(equal, key=lambda each: (each.created, each.name), default=None)
 
 

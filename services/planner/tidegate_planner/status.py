@@ -10,14 +10,14 @@ from typing import Any, Final
 
 from tidegate.durations import epoch, rfc3339
 from tidegate.rollout import selector_text
-from tidegate_planner import chronicle, conditions, relapses, routing
+from tidegate_planner import chronicle, conditions, relapses, restarts, routing
 from tidegate_planner.conditions import Conditions
 from tidegate_planner.situation import Situation
 from tidegate_planner.strategies import strategy_of
 
 Json = Mapping[str, Any]
 
-KEPT: Final = ("collisionCount", "restartedAt")
+KEPT: Final = ("collisionCount",)
 TOLD_BY_ROUTERS: Final = ("alb", "albs")
 LONGEST_MESSAGE: Final = 1024
 
@@ -40,6 +40,7 @@ def new_status(at: Situation) -> Verdict:
         status["workloadObservedGeneration"] = str(at.seen.workload.generation)
     told = {**before, **(at.seen.traffic.status if at.seen.traffic else {})}
     kept = {field: before.get(field) for field in KEPT} | {field: told.get(field) for field in TOLD_BY_ROUTERS}
+    kept["restartedAt"] = restarts.restarted_at(at)
     status |= {field: value for field, value in kept.items() if value is not None}
     held = Conditions(before.get("conditions") or (), now=rfc3339(at.now))
     held.remove(conditions.INVALID_SPEC)
@@ -247,6 +248,8 @@ def phase_of(at: Situation, held: Conditions, status: Json) -> tuple[str, str]:
 
 def _unfinished(at: Situation, status: Json) -> str:
     updated, available = int(status.get("updatedReplicas", 0)), int(status.get("availableReplicas", 0))
+    if restarts.pending(at.seen) and status.get("restartedAt") != at.spec.restart_at:
+        return "rollout is restarting"
     if updated < at.spec.replicas:
         return "more replicas need to be updated"
     if available < updated:

@@ -6,7 +6,7 @@ plan named, and a slow resync that finds what no message announced.
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -80,12 +80,15 @@ class Worker(Generic[SeenT, PlanT]):
         self,
         *,
         observer: Observes[SeenT],
+        look: Callable[[SeenT, float], Awaitable[SeenT]] | None = None,
         decide: Callable[[SeenT, float], PlanT],
         applier: Applies[SeenT, PlanT],
         teller: Tells[SeenT],
         clock: Callable[[], float],
     ) -> None:
+        """`look` adds what is in no cache and has to be read for this very decision."""
         self._observer = observer
+        self._look = look
         self._decide = decide
         self._applier = applier
         self._teller = teller
@@ -154,6 +157,8 @@ class Worker(Generic[SeenT, PlanT]):
             if entry.uid != seen.uid:
                 self._begin(entry, seen)
             self._teller.tell(key, seen)
+            if self._look is not None:
+                seen = await self._look(seen, self._clock())
             await self._act(key, entry, seen, self._decide(seen, self._clock()))
             entry.failures = 0
         except NotYet as kind:

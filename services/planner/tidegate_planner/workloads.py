@@ -102,7 +102,10 @@ def slim_workload(manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_empty(template: Any) -> bool:
+    """What is malformed is not: whoever wrote it meant something."""
     if not isinstance(template, Mapping):
         return template is None
-    metadata, spec = template.get("metadata") or {}, template.get("spec") or {}
+    metadata, spec = (template.get(part) or {} for part in ("metadata", "spec"))
+    if not (isinstance(metadata, Mapping) and isinstance(spec, Mapping)):
+        return False
     return not (metadata.get("labels") or metadata.get("annotations") or spec.get("containers"))

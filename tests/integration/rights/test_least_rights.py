@@ -38,6 +38,7 @@ from tidegate.kube.kinds import (
     GRPC_ROUTE,
     HTTP_ROUTE,
     JOB,
+    POD,
     POD_TEMPLATE,
     REPLICA_SET,
     SECRET,
@@ -225,6 +226,7 @@ async def play(control_plane: ControlPlane, nats: LocalNats, users: BusUsers, en
             interrupted(scene),
             taken_name(scene),
             referring(scene),
+            restarted(scene),
             expired(scene),
             unreadable(scene, anyone),
             hopeless(scene),
@@ -368,6 +370,24 @@ async def referring(scene: Scene) -> None:
         assert (await scene.request_image(name, YELLOW)).accepted
         await scene.until(name, healthy_in_revision(2))
     assert (await scene.kube.get(DEPLOYMENT, scene.namespace, "moved"))["spec"]["replicas"] == 0
+
+
+async def restarted(scene: Scene) -> None:
+    """Pods that are evicted, and pods that get another label while they run."""
+    metadata = {"canaryMetadata": {"labels": {"role": "canary"}}, "stableMetadata": {"labels": {"role": "stable"}}}
+    await scene.apply(a_rollout("worn", replicas=2, canary=metadata))
+    await scene.until("worn", healthy_on(BLUE))
+    await scene.set_image("worn", YELLOW)
+    await scene.until("worn", healthy_on(YELLOW))
+    assert (await scene.command("worn", "restart")).accepted
+    asked = (await scene.rollout("worn"))["spec"]["restartAt"]
+    await scene.until("worn", lambda rollout: rollout["status"].get("restartedAt") == asked, what="all pods restarted")
+
+    async def roles() -> set[Any]:
+        pods, _ = await scene.kube.list(POD, scene.namespace, "app=worn")
+        return {each["metadata"]["labels"].get("role") for each in pods}
+
+    await eventually(roles, lambda seen: seen == {"stable"}, what="all pods to be known as stable")
 
 
 def healthy_in_revision(number: int) -> Any:

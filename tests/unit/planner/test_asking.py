@@ -46,11 +46,17 @@ class Asking:
             analysis_runs=nothing,
             templates=nothing,
             cluster_templates=nothing,
-            workloads=nothing,
             experiments=nothing,
         )
         self._applier = Applier(
-            kube=nothing, bus=self.bus, world=world, rollouts=nothing, replica_sets=nothing, experiments=nothing, clock=self.clock
+            kube=nothing,
+            bus=self.bus,
+            world=world,
+            rollouts=nothing,
+            replica_sets=nothing,
+            experiments=nothing,
+            outside=nothing,
+            clock=self.clock,
         )
         self._seen = Seen(
             namespace="shop", name="web", uid="u", generation=1, resource_version=1, annotations={}, labels={}, status={},

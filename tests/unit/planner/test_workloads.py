@@ -8,18 +8,17 @@ from hypothesis import strategies as st
 
 from tidegate import keys
 from tidegate.durations import rfc3339
-from tidegate.errors import Retry
 from tidegate.kube.cache import Cache
 from tidegate.kube.kinds import DEPLOYMENT, POD_TEMPLATE, REPLICA_SET, ROLLOUT, Kind
 from tidegate.testing import a_rollout
 from tidegate_planner.apply import Refused
 from tidegate_planner.decide import decide
 from tidegate_planner.plan import AnnotateRollout, CreateReplicaSet, Plan, ScaleWorkload
-from tidegate_planner.referred import KINDS, Referred
+from tidegate_planner.router_objects import NotYet, Nowhere, WatchedKinds
 from tidegate_planner.seen import Workload
-from tidegate_planner.simulation.shell import NAMESPACE, Shell
+from tidegate_planner.simulation.shell import Shell
 from tidegate_planner.simulation.views import NOW, a_set, a_status, a_view
-from tidegate_planner.workloads import Reference, reference_of, slim_workload
+from tidegate_planner.workloads import reference_of, slim_workload
 
 IMAGE = "demo:blue"
 POD_LABELS = {"app": "web"}
@@ -141,15 +140,25 @@ def test_a_changed_workload_is_read_anew_and_its_pods_are_not(shell: Shell) -> N
 def test_as_long_as_its_kind_is_not_known_a_workload_is_not_missed() -> None:
     """Or a restart of the planner would make every such Rollout invalid for a moment."""
     shell, begun = Shell(), []
-    caches = {each: Cache(shell.kube, kind, slim=slim_workload) for each, kind in KINDS.items()}
-    referred = Referred(caches, lambda work, name: (work.close(), begun.append(name))[1])
-    web = Reference("apps", "Deployment", "web")
+    shell.world.workloads = WatchedKinds(lambda kind: Cache(shell.kube, kind, slim=slim_workload), begun.append)
+    shell.put(ROLLOUT, referring())
     for _ in range(2):
-        with pytest.raises(Retry, match=r"deployments\.apps are being listed"):
-            referred.find(NAMESPACE, web)
-    assert begun == ["deployments.apps"], "one view, of the kind that is in use"
-    shell.kube.feed(caches["apps", "Deployment"], DEPLOYMENT)
-    assert referred.find(NAMESPACE, web) is None
+        with pytest.raises(NotYet):
+            shell.see()
+    (cache,) = begun
+    assert cache.kind == DEPLOYMENT, "one view, of the kind that is in use"
+    shell.kube.feed(cache, DEPLOYMENT)
+    problem = shell.see().problem
+    assert problem is not None
+    assert "not found" in problem
+
+
+def test_a_workload_that_may_not_be_read_is_told_from_one_that_is_missing() -> None:
+    shell = Shell()
+    shell.world.workloads = Nowhere()
+    assert problem_of(shell, referring()) == (
+        'The Rollout "web" is invalid: the workload cannot be read: deployments.apps default/web'
+    )
 
 
 def test_little_of_a_workload_is_held() -> None:

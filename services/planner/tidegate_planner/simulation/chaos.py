@@ -31,9 +31,9 @@ def scenario_of(seed: int) -> Scenario:
     edits = _edits(chance, routed=routed)
     return Scenario(
         seed=seed,
-        manifest=_with_turns(seed, _with_window(seed, _manifest(chance, routed=routed))),
+        manifest=_with_injections(seed, _with_turns(seed, _with_window(seed, _manifest(chance, routed=routed)))),
         behaviours={version: _behaviour(chance, first=version == "v1") for version in VERSIONS},
-        edits=edits,
+        edits=_with_restart(seed, edits),
         faults=_faults(chance),
         auto_promote=chance.choice([None, None, 3.0, 20.0]),
         verdicts=chance.choice([{"Successful": 1.0}, {"Successful": 6.0, "Failed": 2.0, "Error": 1.0, "Inconclusive": 2.0}]),
@@ -48,9 +48,9 @@ def blue_green_scenario_of(seed: int) -> Scenario:
     edits = tuple(edit for edit in _edits(chance, routed=False) if edit.kind != "steps")
     return Scenario(
         seed=seed,
-        manifest=_with_window(seed, _rollout(chance, {"blueGreen": blue_green})),
+        manifest=_with_injections(seed, _with_window(seed, _rollout(chance, {"blueGreen": blue_green}))),
         behaviours={version: _behaviour(chance, first=version == "v1") for version in VERSIONS},
-        edits=edits,
+        edits=_with_restart(seed, edits),
         faults=_faults(chance),
         auto_promote=chance.choice([None, 3.0, 20.0]),
         verdicts=chance.choice([{"Successful": 1.0}, {"Successful": 6.0, "Failed": 2.0, "Error": 1.0, "Inconclusive": 2.0}]),
@@ -196,6 +196,27 @@ def _with_turns(seed: int, manifest: dict[str, Any]) -> dict[str, Any]:
     rest = {key: value for key, value in canary.items() if key not in {"stableService", "canaryService"}}
     strategy = {"canary": {**rest, **plain, "pingPong": {"pingService": "ping", "pongService": "pong"}}}
     return {**manifest, "spec": {**manifest["spec"], "strategy": strategy}}
+
+
+def _with_injections(seed: int, manifest: dict[str, Any]) -> dict[str, Any]:
+    """What a controller puts into the pods of either version; drawn apart for the same reason."""
+    chance = random.Random(f"injections/{seed}")  # noqa: S311 - must be repeatable, guards no secret
+    ((kind, strategy),) = manifest["spec"]["strategy"].items()
+    fields = ("canaryMetadata", "stableMetadata") if kind == "canary" else ("previewMetadata", "activeMetadata")
+    some = ({"labels": {"role": "first"}}, {"labels": {"role": "second"}}, {"annotations": {"note": "x"}})
+    extra: dict[str, Any] = {field: chance.choice(some) for field in fields if chance.random() < 0.2}
+    if chance.random() < 0.1:
+        word, weight = chance.choice([("preferred", {"weight": 10}), ("required", {})])
+        extra["antiAffinity"] = {f"{word}DuringSchedulingIgnoredDuringExecution": weight}
+    return {**manifest, "spec": {**manifest["spec"], "strategy": {kind: {**strategy, **extra}}}} if extra else manifest
+
+
+def _with_restart(seed: int, edits: tuple[Edit, ...]) -> tuple[Edit, ...]:
+    chance = random.Random(f"restart/{seed}")  # noqa: S311 - must be repeatable, guards no secret
+    if chance.random() >= 0.25:
+        return edits
+    moment = chance.uniform(0, edits[-1].at + 5.0)
+    return tuple(sorted((*edits, Edit(at=moment, kind="restart", value=chance.choice([0, 0, 5.0]))), key=lambda each: each.at))
 
 
 def _limits(chance: random.Random) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from typing import Any
 from tidegate import keys
 from tidegate.durations import epoch
 from tidegate.messages import Split
+from tidegate.podtemplate import as_written
 from tidegate.rollout import Analysis, BlueGreen, Canary, Pause, SetCanaryScale, Spec
-from tidegate_planner.plan import Plan, ScaleReplicaSet, ShiftTraffic
+from tidegate_planner.plan import EvictPods, Plan, ScaleReplicaSet, ShiftTraffic
 from tidegate_planner.replicas import budget, weight_to_replicas
-from tidegate_planner.seen import ReplicaSet, Seen
+from tidegate_planner.seen import Pod, ReplicaSet, Seen
 from tidegate_planner.situation import new_replica_set, within_window
 
 Json = Mapping[str, Any]
@@ -40,6 +41,7 @@ def check_decision(seen: Seen, plan: Plan, now: float) -> None:
     check_steering(seen, plan.status, now)
     check_verdicts(seen, plan.status)
     scales = [action for action in plan.actions if isinstance(action, ScaleReplicaSet)]
+    check_evictions(seen, plan)
     for action in plan.actions:
         if isinstance(action, ShiftTraffic):
             check_split(seen, action)
@@ -49,6 +51,24 @@ def check_decision(seen: Seen, plan: Plan, now: float) -> None:
     canary = canary_of(seen)
     if canary is not None and not canary.traffic_routing and seen.spec is not None:
         check_budget(seen, seen.spec, canary, scales)
+
+
+def check_evictions(seen: Seen, plan: Plan) -> None:
+    """N13: what serves is not evicted below what the strategy needs, nor by a pass that scales down."""
+    pods = {pod.uid: pod for pod in seen.pods or ()}
+    evicted = [action for action in plan.actions if isinstance(action, EvictPods)]
+    taken = sum(min(action.at_most, sum(pods[each.uid].ready for each in action.pods)) for action in evicted)
+    if seen.spec is None or not taken:
+        return
+    canary = canary_of(seen)
+    unavailable = budget(seen.spec.replicas, canary.max_surge, canary.max_unavailable).unavailable if canary else 0
+    if isinstance(seen.spec.strategy, BlueGreen):
+        unavailable = seen.spec.replicas // 4
+    serving = sum(min(each.available, each.replicas) for each in seen.replica_sets)
+    least = seen.spec.replicas - max(1, unavailable)
+    check(serving - taken >= least, "evicted", f"{taken} of {serving} serving pods evicted, {least} needed")
+    shrunk = [each.name for each in plan.actions if isinstance(each, ScaleReplicaSet) and each.after < each.before]
+    check(not shrunk, "evicted", f"{taken} pods evicted while {shrunk} shrink")
 
 
 def check_split(seen: Seen, action: ShiftTraffic) -> None:
@@ -181,7 +201,7 @@ def check_verdicts(seen: Seen, after: Json) -> None:
 def check_templates(sets: Iterable[ReplicaSet]) -> None:
     """N9: one ReplicaSet per template, whatever anybody's view was."""
     live = list(sets)
-    templates = [str(each.template) for each in live]
+    templates = [str(as_written(each.template, ephemeral=each.put_in)) for each in live]
     check(len(templates) == len(set(templates)), "template", f"two of {[each.name for each in live]} have the same template")
 
 
@@ -220,6 +240,21 @@ def check_rest(status: Json, generation: int, waited: float) -> None:
     check(phase in AT_REST, "I1", f"still {phase} ({message}) {waited:.0f} s after the last change")
     observed = status.get("observedGeneration")
     check(observed == str(generation), "I1", f"generation {generation} not observed: {observed}")
+
+
+def check_pods(rollout: Json, sets: Iterable[ReplicaSet], pods: Iterable[Pod]) -> None:
+    """At the end each pod carries what its ReplicaSet's template says, and none is older than a restart that was carried out."""
+    by_uid = {each.uid: each for each in sets}
+    asked, done = rollout["manifest"]["spec"].get("restartAt"), rollout["status"].get("restartedAt")
+    for each in by_uid.values():
+        check(keys.PODS_BEHIND not in each.annotations, "metadata", f"{each.name} still waits for its pods")
+    for pod in pods:
+        metadata = by_uid[pod.owner].template.get("metadata") or {}
+        carried = (pod.labels, pod.annotations)
+        right = (metadata.get("labels") or {}, metadata.get("annotations") or {})
+        check(carried == right, "metadata", f"{pod.name} carries {carried}, its template says {right}")
+        early = done is not None and done == asked and epoch(pod.created) < epoch(asked)
+        check(not early, "restart", f"{pod.name} is of {pod.created}, and a restart at {asked} is said to be done")
 
 
 def canary_of(seen: Seen) -> Canary | None:

@@ -13,7 +13,9 @@ from tidegate.durations import rfc3339
 from tidegate.hashing import pod_template_hash
 from tidegate.rollout import Spec, spec_of
 from tidegate_planner.owned_experiments import experiment_of
+from tidegate_planner.plan import ChangeTemplate, RelabelPod
 from tidegate_planner.seen import AnalysisRun, ReplicaSet, Service, WaitingContainer
+from tidegate_planner.seen import Pod as SeenPod
 from tidegate_planner.simulation.scenario import PodBehaviour, services_named_in, templates_named_in, version_of
 from tidegate_planner.simulation.scheduler import Scheduler
 
@@ -60,7 +62,10 @@ class Experiment:
 class Pod:
     """`ready_at` None: it is not going to be. `scheduled` False: it waits for room on a node."""
 
-    ready_at: float | None
+    name: str
+    created: float
+    template: Json
+    ready_at: float | None = None
     scheduled: bool = True
     crashes: int = 0
 
@@ -178,6 +183,7 @@ class Cluster:
             annotations=metadata["annotations"],
             labels=metadata["labels"],
             template=_without_hash(spec["template"]),
+            generation=1,
         )
         behaviour = self._behaviours.get(version_of(spec["template"]), PodBehaviour())
         self.sets[name] = Owned(seen, behaviour, spec.get("minReadySeconds") or 0)
@@ -193,9 +199,26 @@ class Cluster:
         kept = {key: value for key, value in held.items() if value is not None}
         fields: dict[str, Any] = {"replicas": after, "annotations": kept, "revision": int(kept.get(keys.REVISION, 0))}
         if after != before:
-            fields["settled"] = False
+            fields |= {"settled": False, "generation": owned.seen.generation + 1}
             self.clock.after(CONTROLLER_DELAY, lambda: self.reconcile(name))
         return self._put_set(owned, **fields)
+
+    def change_template(self, change: ChangeTemplate) -> ReplicaSet:
+        """A JSON patch with `test` on /metadata/generation."""
+        owned = self.sets.get(change.name)
+        if owned is None or owned.seen.generation != change.generation:
+            raise RefusedError(f"{change.name} is not of generation {change.generation}")
+        held = {**owned.seen.annotations, **change.annotations}
+        spec = {**owned.seen.template["spec"], "affinity": change.affinity}
+        template = {"metadata": change.metadata, "spec": {key: value for key, value in spec.items() if value is not None}}
+        self.clock.after(CONTROLLER_DELAY, lambda: self.reconcile(change.name))
+        return self._put_set(
+            owned,
+            annotations={key: value for key, value in held.items() if value is not None},
+            template=template,
+            generation=owned.seen.generation + 1,
+            settled=False,
+        )
 
     def delete_set(self, name: str, *, uid: str | None = None, resource_version: int | None = None) -> None:
         owned = self.sets.get(name)
@@ -217,7 +240,8 @@ class Cluster:
             del owned.pods[missing:]
             self._use_freed_room()
         for number in range(missing):
-            pod = Pod(None, scheduled=False)
+            self.version += 1
+            pod = Pod(f"{name}-{self.version}", self.clock.now, owned.seen.template, scheduled=False)
             owned.pods.append(pod)
             if self._has_room():
                 self._start(name, owned, pod, number)
@@ -257,6 +281,37 @@ class Cluster:
             if owned.seen.hash == template_hash and owned.behaviour.waits_with
             if pod.scheduled and (pod.ready_at is None or pod.ready_at > self.clock.now)
         )
+
+    def pods(self) -> tuple[SeenPod, ...]:
+        """As a list of them from the API server would be: never behind."""
+        return tuple(
+            SeenPod(
+                name=pod.name,
+                uid=pod.name,
+                owner=owned.seen.uid,
+                created=rfc3339(pod.created),
+                ready=pod.ready_at is not None and pod.ready_at <= self.clock.now,
+                labels=(pod.template.get("metadata") or {}).get("labels") or {},
+                annotations=(pod.template.get("metadata") or {}).get("annotations") or {},
+            )
+            for owned in self.sets.values()
+            for pod in owned.pods
+        )
+
+    def evict(self, name: str) -> None:
+        """It ends, and is replaced."""
+        for owned in self.sets.values():
+            if any(pod.name == name for pod in owned.pods):
+                owned.pods = [pod for pod in owned.pods if pod.name != name]
+                self.clock.after(CONTROLLER_DELAY, lambda owned=owned: self.reconcile(owned.seen.name))  # type: ignore[misc]
+
+    def relabel(self, change: RelabelPod) -> None:
+        for pod in (pod for owned in self.sets.values() for pod in owned.pods if pod.name == change.pod.name):
+            metadata = dict(pod.template.get("metadata") or {})
+            for kind, values in (("labels", change.labels), ("annotations", change.annotations)):
+                held = {**(metadata.get(kind) or {}), **values}
+                metadata[kind] = {key: value for key, value in held.items() if value is not None}
+            pod.template = {**pod.template, "metadata": metadata}
 
     def _start(self, name: str, owned: Owned, pod: Pod, number: int) -> None:
         pod.scheduled, behaviour = True, owned.behaviour

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tidegate.durations import rfc3339
 from tidegate_planner.seen import ReplicaSet
 from tidegate_planner.simulation.model import Cluster
 from tidegate_planner.simulation.peers import TrafficShifter
@@ -28,6 +29,7 @@ class People:
             "replicas": lambda replicas: self._edit_spec(replicas=replicas),
             "pause": lambda _: self._edit_spec(paused=True),
             "unpause": lambda _: self._edit_spec(paused=False),
+            "restart": lambda after: self._edit_spec(restartAt=rfc3339(self.cluster.clock.now + (after or 0))),
             "abort": lambda _: self._patch(abort=True),
             "retry": lambda _: self._patch(abort=False),
             "promote": lambda _: self._promote(),

@@ -11,23 +11,24 @@ from typing import Any, Protocol
 from tidegate_planner.decide import decide
 from tidegate_planner.plan import (
     Action,
-    AdoptReplicaSet,
     AnnotateRollout,
     AskStepPlugin,
+    ChangeTemplate,
     CreateExperiment,
     CreateReplicaSet,
     DeleteReplicaSet,
+    EvictPods,
     LookAtPods,
     Plan,
-    ReleaseReplicaSet,
+    RelabelPod,
     ScaleReplicaSet,
-    ScaleWorkload,
     SetDefaultReplicas,
     ShiftTraffic,
     StartAnalysis,
     TerminateAnalysis,
     TerminateExperiment,
 )
+from tidegate_planner.podneeds import needs_pods, with_pods
 from tidegate_planner.seen import Seen, Traffic, WaitingContainer
 from tidegate_planner.simulation.model import (
     EXPERIMENTS,
@@ -124,6 +125,8 @@ class PlannerProcess:
             return
         self._due = False
         seen = self.see()
+        if needs_pods(seen, self._clock.now):
+            seen = with_pods(seen, self._cluster.pods())
         plan = self._decide(seen, self._clock.now)
         self._around.decided(seen, plan)
         if not any(isinstance(action, LookAtPods) for action in plan.actions):
@@ -179,6 +182,23 @@ class PlannerProcess:
                 known: Rollout = self._caches[ROLLOUTS].objects["app"]
                 self._note(ROLLOUTS, "app", cluster.annotate(action.annotations, resource_version=known.resource_version))
                 return f"annotations {dict(action.annotations)}"
+            case EvictPods():
+                gone = action.pods[: action.at_most]
+                for pod in gone:
+                    cluster.evict(pod.name)
+                return f"evict {', '.join(pod.name for pod in gone)}"
+            case RelabelPod():
+                cluster.relabel(action)
+                return f"relabel {action.pod.name}"
+            case ShiftTraffic() | AskStepPlugin() | StartAnalysis() | TerminateAnalysis() | LookAtPods():
+                self._send(action)
+                return ""
+            case _:
+                return self._write_set(action)
+
+    def _write_set(self, action: Action) -> str:
+        cluster = self._cluster
+        match action:
             case CreateReplicaSet():
                 created = cluster.create_set(action.manifest)
                 self._note(SETS, created.name, created)
@@ -193,10 +213,12 @@ class PlannerProcess:
                 return f"delete {action.name}"
             case CreateExperiment() | TerminateExperiment():
                 return self._change_experiment(action)
-            case AdoptReplicaSet() | ReleaseReplicaSet() | ScaleWorkload():
+            case ChangeTemplate():
+                changed = cluster.change_template(action)
+                self._note(SETS, changed.name, changed)
+                return f"template of {action.name}"
+            case _:
                 raise AssertionError(f"the modelled cluster has nobody else's workloads, yet {action} was asked for")
-        self._send(action)
-        return ""
 
     def _change_experiment(self, action: CreateExperiment | TerminateExperiment) -> str:
         if isinstance(action, TerminateExperiment):

@@ -110,6 +110,7 @@ class Run:
         again = sum(edit.kind in {"retry", "steps", "image"} for edit in self.scenario.edits)
         invariants.check_experiments(self.cluster.experiments, 1 + again)
         if rollout.problem is None:
+            invariants.check_pods({"manifest": rollout.manifest, "status": rollout.status}, sets, self.cluster.pods())
             invariants.check_revision(rollout.annotations, sets, rollout.status.get("currentPodHash", ""))
 
     # --- what the cluster tells ----------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any, Literal
 Json = Mapping[str, Any]
 
 EditKind = Literal[
-    "image", "template", "steps", "replicas", "pause", "unpause", "abort", "retry", "promote", "promote-full",
+    "image", "template", "steps", "replicas", "pause", "unpause", "restart", "abort", "retry", "promote", "promote-full",
     "delete-set", "kill-pods", "break-pods", "mend-pods", "wipe-bus", "break-spec", "mend-spec", "take-name",
 ]  # fmt: skip
 Shifter = Literal["prompt", "slow", "failing", "dead"]

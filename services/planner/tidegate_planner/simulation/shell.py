@@ -24,9 +24,10 @@ from tidegate.kube.memory import Call, Feed, MemoryKube
 from tidegate.messages import Message
 from tidegate_planner.apply import Applier, Memory
 from tidegate_planner.observe import BY_OWNER, ORPHANS, Key, Observer, World, orphaned_in, owners_of
+from tidegate_planner.outside import Outside
 from tidegate_planner.plan import Action, Plan
-from tidegate_planner.referred import KINDS as WORKLOADS
-from tidegate_planner.referred import Referred
+from tidegate_planner.podlists import Pods
+from tidegate_planner.router_objects import WatchedKinds
 from tidegate_planner.seen import Seen
 from tidegate_planner.simulation.scheduler import START
 from tidegate_planner.workloads import slim_workload
@@ -53,9 +54,6 @@ class Shell:
         self.sent = Sent()
         self.kube = MemoryKube(clock=lambda: datetime.fromtimestamp(self.now, UTC))
         self.caches = {kind: self._cache(kind) for kind in KINDS}
-        workloads = {each: Cache(self.kube, kind, slim=slim_workload) for each, kind in WORKLOADS.items()}
-        for each, kind in WORKLOADS.items():
-            self.kube.feed(workloads[each], kind)
         self.feeds: dict[Kind, Feed] = {kind: self.kube.feed(cache, kind) for kind, cache in self.caches.items()}
         self.world = World(
             rollouts=self.caches[ROLLOUT],
@@ -65,9 +63,10 @@ class Shell:
             templates=self.caches[ANALYSIS_TEMPLATE],
             cluster_templates=self.caches[CLUSTER_ANALYSIS_TEMPLATE],
             experiments=self.caches[EXPERIMENT],
-            workloads=Referred(workloads, lambda work, _: work.close()),  # fed above, so there is nothing to run
+            workloads=WatchedKinds(self._workload_cache, lambda _: None),  # fed as soon as it is there
         )
         self.observer = Observer(self.world)
+        self.pods = Pods(self.kube, clock=lambda: self.now)
         self.applier = Applier(
             kube=self.kube,
             bus=self.sent,
@@ -75,6 +74,7 @@ class Shell:
             rollouts=self.caches[ROLLOUT],
             replica_sets=self.caches[REPLICA_SET],
             experiments=self.caches[EXPERIMENT],
+            outside=Outside(kube=self.kube, pods=self.pods),
             clock=lambda: self.now,
         )
 
@@ -103,6 +103,11 @@ class Shell:
     def writes(self) -> list[tuple[str, str, str | None]]:
         """(verb, kind, subresource) of the requests that change something, in order."""
         return [(each.verb, each.kind.kind, each.subresource) for each in self.kube.calls if each.verb not in {"get", "list"}]
+
+    def _workload_cache(self, kind: Kind) -> Cache:
+        cache = Cache(self.kube, kind, slim=slim_workload)
+        self.kube.feed(cache, kind)
+        return cache
 
     def _cache(self, kind: Kind) -> Cache:
         cache = Cache(self.kube, kind, labels=keys.POD_TEMPLATE_HASH if kind == REPLICA_SET else None)

@@ -35,7 +35,15 @@ def _blue_green(spec: Json, blue_green: Json) -> Iterator[Problem]:
     if limit is not None and spec.get("revisionHistoryLimit", 10) < limit:
         text = "This rollout's revision history limit can not be smaller than the rollout's scale down limit"
         yield invalid(f"{_PATH}.scaleDownDelayRevisionLimit", limit, text)
+    yield from _amount(f"{_PATH}.blueGreen.maxUnavailable", blue_green.get("maxUnavailable", 0))
     yield from _anti_affinity(blue_green)
+
+
+def _amount(place: str, value: Any) -> Iterator[Problem]:
+    try:
+        share(value, of=100, rounded_up=True)
+    except ValueError:
+        yield invalid(place, value, _UNIT)
 
 
 def _canary(canary: Json) -> Iterator[Problem]:
