@@ -5,9 +5,18 @@ import sys
 import time
 from collections.abc import Callable
 
-from tidegate_planner.simulation.chaos import blue_green_scenario_of, experiment_scenario_of, scenario_of
+from tidegate_planner.simulation.bad_days import bad_day_scenario_of
+from tidegate_planner.simulation.chaos import blue_green_scenario_of, experiment_scenario_of, plugin_scenario_of, scenario_of
 from tidegate_planner.simulation.scenario import Scenario
 from tidegate_planner.simulation.story import Outcome, outcome_of, shortest_story
+
+KINDS: dict[str, Callable[[int], Scenario]] = {
+    "canary": scenario_of,
+    "blue-green": blue_green_scenario_of,
+    "plugins": plugin_scenario_of,
+    "experiments": experiment_scenario_of,
+    "bad-days": bad_day_scenario_of,
+}
 
 
 def main() -> int:
@@ -15,10 +24,9 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=1000, help="how many seeds to play, counted up from --seed")
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
     parser.add_argument("--tell", action="store_true", help="print the story of --seed, broken or not, and nothing else")
-    parser.add_argument("--blue-green", action="store_true", help="blue-green rollouts instead of canaries")
-    parser.add_argument("--experiments", action="store_true", help="canaries with experiment steps among the others")
+    parser.add_argument("--kind", choices=KINDS, default="canary", help="what is drawn; bad-days has everything at once")
     given = parser.parse_args()
-    drawn = blue_green_scenario_of if given.blue_green else experiment_scenario_of if given.experiments else scenario_of
+    drawn = KINDS[given.kind]
     if given.tell:
         sys.stdout.write(shortest_story(drawn(given.seed)) + "\n")
         return 0

@@ -1,4 +1,5 @@
-"""What must hold at every step of every run (I1, I2, I4, I5, I8 and I9 of the design's list, and the rules of a canary's sizes).
+"""What must hold at every step of every run (I1 to I5 of the design's list, and the rules of a canary's sizes); `ledger` has what
+only time can show.
 
 Rule of this file: it judges what was seen, decided and written; it never looks into the planner. A broken promise is `BrokenError`.
 """
@@ -83,6 +84,7 @@ def check_split(seen: Seen, action: ShiftTraffic) -> None:
         serving = available.get(split.canary.hash, 0)
         check(serving > 0, "I2", f"weight {split.canary.weight} for {split.canary.hash}, which has no available pod")
         check_capacity(seen, split, serving)
+    check_way_back(seen, split, available)
 
 
 def check_capacity(seen: Seen, split: Split, serving: int) -> None:
@@ -96,6 +98,16 @@ def check_capacity(seen: Seen, split: Split, serving: int) -> None:
     if split.canary.weight > held:
         needed = weight_to_replicas(weight=split.canary.weight, replicas=seen.spec.replicas, max_weight=split.max_weight)
         check(serving >= needed, "capacity", f"weight {split.canary.weight} needs {needed} pods, {serving} serve")
+
+
+def check_way_back(seen: Seen, split: Split, available: Mapping[str, int]) -> None:
+    """I3: stable gets no more than its pods carry, on an abort neither, as long as the pods serve that have the traffic now."""
+    recorded = (seen.status.get("canary") or {}).get("weights") or {}
+    holder, held = recorded.get("canary") or {}, (recorded.get("stable") or {}).get("weight", split.max_weight)
+    leaves = available.get(holder.get("podTemplateHash", ""), 0) > 0 and holder.get("podTemplateHash") != split.stable.hash
+    if seen.spec is not None and split.stable.weight > held and leaves:
+        needed, serving = split.stable.weight * seen.spec.replicas // split.max_weight, available.get(split.stable.hash, 0)
+        check(serving >= needed, "I3", f"weight {split.stable.weight} goes to stable, which has {serving} of {needed} pods")
 
 
 def check_switch(seen: Seen, action: ShiftTraffic, after: Json) -> None:

@@ -95,6 +95,7 @@ class Cluster:
         self.watchers: list[Watcher] = []
         self._behaviours = behaviours
         self._capacity = capacity
+        self._calm = False
         self.rollout = self._read(manifest, generation=1, annotations=manifest["metadata"].get("annotations") or {}, status={})
         self._told(ROLLOUTS, "app", self.rollout)
         for name in services_named_in(manifest["spec"]["strategy"]):
@@ -265,6 +266,10 @@ class Cluster:
                     pod.ready_at = None
                 self._count(owned)
 
+    def calm_down(self) -> None:
+        """Who crashed once more now stays down: counts that change for ever would be no end to judge."""
+        self._calm = True
+
     def mend_pods(self, version: str) -> None:
         """New pods of this version come up; those that wait go on waiting."""
         self._behaviours = {**self._behaviours, version: PodBehaviour()}
@@ -325,6 +330,10 @@ class Cluster:
 
     def _crash(self, name: str, owned: Owned, pod: Pod) -> None:
         if self.sets.get(name) is owned and any(pod is each for each in owned.pods):
+            if self._calm:
+                pod.ready_at = None
+                self._count(owned)
+                return
             pod.ready_at, pod.crashes = None, pod.crashes + 1
             self._count(owned)
             self._start(name, owned, pod, 0)

@@ -17,7 +17,7 @@ from tidegate_planner.simulation.scenario import Shifter
 from tidegate_planner.simulation.scheduler import Scheduler
 from tidegate_planner.step_calls import Answer
 
-APPLY_SECONDS: Mapping[str, float] = {"prompt": 0.05, "slow": 8.0, "failing": 0.05}
+APPLY_SECONDS: Mapping[str, float] = {"prompt": 0.05, "slow": 8.0, "failing": 0.05, "partial": 0.05, "unverified": 0.05}
 FAILURES_IN_A_ROW = 3
 RETRY_SECONDS = 4.0
 MESSAGES: Mapping[str, str] = {
@@ -28,7 +28,10 @@ MESSAGES: Mapping[str, str] = {
 
 @dataclass(slots=True)
 class TrafficShifter:
-    """`split` is what the data plane really does now. It applies desired state: the newest request it has heard, one at a time."""
+    """`split` is what the data plane really does now. It applies desired state: the newest request it has heard, one at a time.
+
+    A `partial` one gets the Services done and then fails for a while; an `unverified` one waits long for the data plane to move.
+    """
 
     clock: Scheduler
     cluster: Cluster
@@ -49,21 +52,30 @@ class TrafficShifter:
             self.busy = True
             self.clock.after(APPLY_SECONDS[self.kind], self._apply)
 
-    def _apply(self) -> None:
+    def _apply(self, *, verified: bool = False) -> None:
         request = self.newest
         if request is None:
             return
-        if self.kind == "failing" and self.failures_left > 0:
+        if self.kind in {"failing", "partial"} and self.failures_left > 0:
             self.failures_left -= 1
+            if self.kind == "partial":
+                self._move_services(request)
             self.tell(Traffic(digest=request.digest, state="failed", message="the router refused"))
             self.clock.after(RETRY_SECONDS, self._apply)
+            return
+        if self.kind == "unverified" and not verified:
+            self.tell(Traffic(digest=request.digest, state="pending", verified=False))
+            self.clock.after(RETRY_SECONDS, lambda: self._apply(verified=True))
             return
         self.failures_left = FAILURES_IN_A_ROW
         self.fence, self.newest, self.busy = request.fence, None, False
         self.split = request.split or self.split
+        self._move_services(request)
+        self.tell(Traffic(digest=request.digest, state="applied", verified=True if verified else None))
+
+    def _move_services(self, request: TrafficRequested) -> None:
         for target in request.services:
             self.cluster.put_service(Service(name=target.service, hash=target.hash, managed_by="app"))
-        self.tell(Traffic(digest=request.digest, state="applied"))
 
     def weights(self) -> dict[str, int]:
         """Share of the traffic by ReplicaSet hash, through the Services where the split names them. The active one has it all."""

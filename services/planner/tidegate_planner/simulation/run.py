@@ -13,7 +13,8 @@ from tidegate_planner.plan import Action, AskStepPlugin, Plan, ScaleReplicaSet, 
 from tidegate_planner.seen import Seen, Traffic
 from tidegate_planner.simulation import invariants
 from tidegate_planner.simulation.experimenter import Experimenter
-from tidegate_planner.simulation.model import ROLLOUTS, Cluster, RefusedError
+from tidegate_planner.simulation.ledger import Ledger
+from tidegate_planner.simulation.model import ROLLOUTS, SERVICES, SETS, Cluster, RefusedError
 from tidegate_planner.simulation.peers import Analyzer, StepPlugins, TrafficShifter
 from tidegate_planner.simulation.people import People
 from tidegate_planner.simulation.process import Decision, PlannerProcess
@@ -45,6 +46,9 @@ class Run:
     experimenter: Experimenter = field(init=False)
     planners: list[PlannerProcess] = field(init=False)
     people: People = field(init=False)
+    ledger: Ledger = field(default_factory=Ledger)
+    held_status: invariants.Json = field(default_factory=dict)
+    acting: bool = False
     writes: int = 0
     passes: int = 0
     last_write: float = START
@@ -94,6 +98,7 @@ class Run:
     def _calm_down(self) -> None:
         """Nothing is lost for ever: what was promised for the end is promised once messages arrive again."""
         self.faults = replace(self.faults, lost=0.0, stale=0.0, late=0.0, doubled=0.0)
+        self.cluster.calm_down()
 
     def _resync(self) -> None:
         """The slow timer that finds what no message announced. It is the only thing that never fails."""
@@ -121,8 +126,20 @@ class Run:
             delay = WATCH_SECONDS if chance.random() >= faults.stale else chance.uniform(0.1, STALE_SECONDS)
             silent = chance.random() < faults.lost
             self.clock.after(delay, lambda planner=planner, silent=silent: self._deliver(planner, kind, position, silent=silent))  # type: ignore[misc]
+        self._enter(kind)
         if kind == ROLLOUTS:
             self._rollout_changed()
+
+    def _enter(self, kind: str) -> None:
+        """In the ledger, with who did it: a planner, unless somebody is acting right now."""
+        _, changed = self.cluster.changes[kind][-1]
+        if kind == ROLLOUTS:
+            before, self.held_status = self.held_status, changed.status
+            self.ledger.status_changed(before, changed.status, by_planner=not self.acting)
+        elif kind == SETS and changed is not None:
+            self.ledger.set_changed(changed)
+        elif kind == SERVICES:
+            self.ledger.service_changed(changed)
 
     def _deliver(self, planner: PlannerProcess, kind: str, position: int, *, silent: bool) -> None:
         if planner.catch_up(kind, position) and not silent:
@@ -207,7 +224,10 @@ class Run:
 
     def _edit(self, edit: Edit) -> None:
         self._log(f"user: {edit.kind} {'' if edit.value is None else edit.value}".rstrip())
+        self.ledger.somebody_acted()
+        self.acting = True
         self.people.do(edit)
+        self.acting = False
 
     def _log(self, text: str) -> None:
         if self.listener is not None:

@@ -13,7 +13,7 @@ EditKind = Literal[
     "image", "template", "steps", "replicas", "pause", "unpause", "restart", "abort", "retry", "promote", "promote-full",
     "delete-set", "kill-pods", "break-pods", "mend-pods", "wipe-bus", "break-spec", "mend-spec", "take-name",
 ]  # fmt: skip
-Shifter = Literal["prompt", "slow", "failing", "dead"]
+Shifter = Literal["prompt", "slow", "failing", "partial", "unverified", "dead"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
