@@ -244,7 +244,7 @@ class TrafficApplied(Message):
 
 
 class AnalysisRequested(Message):
-    """Create this AnalysisRun if absent, or end it. `name` is the run's; the `rollout` or the `experiment` owns it."""
+    """Create this AnalysisRun if absent, end it, or delete it. `name` is the run's; the `rollout` or the `experiment` owns it."""
 
     stream: ClassVar[str] = ANALYSIS
     subject: ClassVar[str] = "tidegate.analysis.requested.{namespace}.{name}"
@@ -254,6 +254,7 @@ class AnalysisRequested(Message):
     experiment: DnsName | None = None
     manifest: dict[str, Any] | None = Field(default=None, description="the whole AnalysisRun to create; None with terminate")
     terminate: bool = False
+    delete: str | None = Field(default=None, description="the uid of a finished run that is beyond the history limits")
 
 
 class AnalysisMeasured(Message):

@@ -1,4 +1,4 @@
-"""`AnalysisRequested` from the bus: create the run if it is absent, or ask it to end. What is asked twice is done once."""
+"""`AnalysisRequested` from the bus: create a run if it is absent, ask it to end, delete it. What is asked twice is done once."""
 
 from typing import Any, Final
 
@@ -7,7 +7,7 @@ import structlog
 from tidegate import keys
 from tidegate.bus import Envelope
 from tidegate.errors import GiveUp, KubeError, Retry
-from tidegate.kube.errors import AlreadyExists, Forbidden, Invalid, NotFound
+from tidegate.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
 from tidegate.kube.kinds import ANALYSIS_RUN
 from tidegate.messages import AnalysisRequested
 from tidegate_analyzer.api import Api
@@ -34,6 +34,8 @@ class Requests:
                 await self._create(request, _checked(request))
             if request.terminate:
                 await self._terminate(request)
+            if request.delete is not None:
+                await self._delete(request, request.delete)
         except Invalid as error:
             raise GiveUp(f"AnalysisRun {request.namespace}/{request.name} was refused: {error}") from error
         except KubeError as error:
@@ -58,6 +60,15 @@ class Requests:
                 await self._kube.merge_patch(ANALYSIS_RUN, request.namespace, request.name, {"spec": {"terminate": True}})
         except NotFound:
             log.info("request.nothing_to_end", run=f"{request.namespace}/{request.name}")
+
+    async def _delete(self, request: AnalysisRequested, uid: str) -> None:
+        """Only the very run that was meant, and only once it has nothing more to say."""
+        try:
+            run = await self._kube.get(ANALYSIS_RUN, request.namespace, request.name)
+            if run["metadata"]["uid"] == uid and is_finished(run):
+                await self._kube.delete(ANALYSIS_RUN, request.namespace, request.name, uid=uid)
+        except (NotFound, Conflict):
+            log.info("request.nothing_to_delete", run=f"{request.namespace}/{request.name}")
 
 
 def _checked(request: AnalysisRequested) -> dict[str, Any]:

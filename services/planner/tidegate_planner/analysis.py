@@ -10,7 +10,8 @@ from typing import Any
 from tidegate import keys
 from tidegate.rollout import Analysis, BlueGreen
 from tidegate_planner import cutover
-from tidegate_planner.plan import StartAnalysis, TerminateAnalysis
+from tidegate_planner.history import surplus
+from tidegate_planner.plan import DeleteAnalysis, StartAnalysis, TerminateAnalysis
 from tidegate_planner.progress import INCONCLUSIVE_RUN
 from tidegate_planner.seen import AnalysisRun, Seen
 from tidegate_planner.situation import Situation, next_revision
@@ -102,6 +103,20 @@ def idle_runs(at: Situation) -> list[TerminateAnalysis]:
     kept = {each.name for each in runs_in_use(at)}
     over = (run for run in at.seen.analysis_runs if run.kind in WORDS and run.phase in UNFINISHED and not run.terminate)
     return [TerminateAnalysis(name=run.name) for run in over if run.name not in kept]
+
+
+def surplus_runs(at: Situation) -> list[DeleteAnalysis]:
+    """Finished runs beyond the history limits. Those that the status names are no history yet (7.7)."""
+    told = (run_statuses(at).get(STATUS_FIELDS[kind]) or {} for kind in _kinds(at))
+    kept = {each.get("name") for each in told} | {each.name for each in runs_in_use(at)}
+    live = {each.hash for each in at.seen.replica_sets if not each.deleting}
+    beyond = surplus(
+        (run for run in at.seen.analysis_runs if run.name not in kept),
+        revisions=live | {at.progress.current_hash, at.progress.stable_hash},  # whose ReplicaSets may only not be seen yet
+        successful=at.spec.successful_runs_kept,
+        unsuccessful=at.spec.unsuccessful_runs_kept,
+    )
+    return [DeleteAnalysis(name=run.name, uid=run.uid) for run in beyond]
 
 
 def run_statuses(at: Situation) -> dict[str, Json]:

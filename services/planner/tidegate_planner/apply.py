@@ -158,7 +158,7 @@ class Applier:
                 await self._ask(action.request, "traffic", action.request.digest, memory)
             case plans.AskStepPlugin():
                 await self._ask(action.request, f"step/{action.request.plugin}", action.request.id, memory)
-            case plans.StartAnalysis() | plans.TerminateAnalysis():
+            case plans.StartAnalysis() | plans.TerminateAnalysis() | plans.DeleteAnalysis():
                 await self.ask_for_run(seen.namespace, action, memory, rollout=seen.name)
             case plans.CreateExperiment() | plans.TerminateExperiment():
                 await self._change_experiment(seen, action)
@@ -287,16 +287,18 @@ class Applier:
         patch = {"metadata": {"uid": uid, "ownerReferences": owners}}
         self.replica_sets.note_write(await self.kube.merge_patch(REPLICA_SET, seen.namespace, name, patch))
 
-    async def ask_for_run(
-        self, namespace: str, action: plans.StartAnalysis | plans.TerminateAnalysis, memory: Memory, **owner: str
-    ) -> None:
+    async def ask_for_run(self, namespace: str, action: plans.AnalysisAction, memory: Memory, **owner: str) -> None:
         """`owner`: the `rollout` or the `experiment` that the run belongs to."""
-        manifest = dict(action.manifest) if isinstance(action, plans.StartAnalysis) else None
-        name = action.name if isinstance(action, plans.TerminateAnalysis) else action.manifest["metadata"]["name"]
-        request = AnalysisRequested.model_validate(
-            {"namespace": namespace, "name": name, "manifest": manifest, "terminate": manifest is None, **owner}
-        )
-        await self._ask(request, f"analysis/{name}", "end" if manifest is None else "start", memory)
+        fields: dict[str, Any] = {"namespace": namespace, **owner}
+        match action:
+            case plans.StartAnalysis():
+                fields |= {"name": action.manifest["metadata"]["name"], "manifest": dict(action.manifest)}
+            case plans.TerminateAnalysis():
+                fields |= {"name": action.name, "terminate": True}
+            case plans.DeleteAnalysis():
+                fields |= {"name": action.name, "delete": action.uid}
+        request = AnalysisRequested.model_validate(fields)
+        await self._ask(request, f"analysis/{request.name}", type(action).__name__, memory)
 
     async def _ask(self, message: Message, topic: str, content: str, memory: Memory) -> None:
         """Send a request once, and again only when nothing came of it for a while.

@@ -103,6 +103,7 @@ def _actions(at: Situation) -> list[Action]:
     actions += children.replica_set_actions(at)
     actions += analysis.idle_runs(at)
     actions += analysis.wanted_runs(at)
+    actions += analysis.surplus_runs(at)
     actions += experiment_step.idle(at)
     actions += experiment_step.wanted(at)
     look = failfast.question(at)

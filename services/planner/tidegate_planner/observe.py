@@ -262,8 +262,11 @@ def looked_up_templates(world: World, namespace: str, named: Iterable[Any]) -> d
 def _copies_templates(spec: Spec | None, status: Json) -> bool:
     """Whether an experiment step of an update under way may want to copy a ReplicaSet's template."""
     under_way = status.get("stableRS") != status.get("currentPodHash")
-    return under_way and spec is not None and isinstance(spec.strategy, Canary) and any(
-        isinstance(step, Experiment) for step in spec.strategy.steps
+    return (
+        under_way
+        and spec is not None
+        and isinstance(spec.strategy, Canary)
+        and any(isinstance(step, Experiment) for step in spec.strategy.steps)
     )
 
 
@@ -384,6 +387,7 @@ def analysis_run_of(manifest: Json) -> AnalysisRun:
     return AnalysisRun(
         name=metadata["name"],
         phase=status.get("phase") or "",
+        uid=metadata.get("uid", ""),
         message=status.get("message") or "",
         hash=labels.get(keys.POD_TEMPLATE_HASH, ""),
         kind=labels.get(keys.ROLLOUT_TYPE, ""),

@@ -137,6 +137,14 @@ class TerminateAnalysis:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteAnalysis:
+    """Ask the analyzer, which is the only writer of AnalysisRuns, to delete a finished one."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LookAtPods:
     """Find out what the pods of this template hash wait for, and decide again with that. The only action that is a question."""
 
@@ -154,6 +162,7 @@ class TerminateExperiment:
     uid: str
 
 
+AnalysisAction = StartAnalysis | TerminateAnalysis | DeleteAnalysis
 ReplicaSetAction = (
     CreateReplicaSet | ScaleReplicaSet | DeleteReplicaSet | AdoptReplicaSet | ReleaseReplicaSet | ChangeTemplate
 )
@@ -167,8 +176,7 @@ Action = (
     | ScaleWorkload
     | ShiftTraffic
     | AskStepPlugin
-    | StartAnalysis
-    | TerminateAnalysis
+    | AnalysisAction
     | LookAtPods
     | ExperimentAction
 )

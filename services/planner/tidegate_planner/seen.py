@@ -92,6 +92,7 @@ class AnalysisRun:
 
     name: str
     phase: str
+    uid: str = ""
     message: str = ""
     hash: str = ""
     kind: str = ""

@@ -18,6 +18,7 @@ from tidegate_planner.plan import (
     AdoptReplicaSet,
     AnnotateRollout,
     CreateReplicaSet,
+    DeleteAnalysis,
     DeleteReplicaSet,
     Plan,
     ReleaseReplicaSet,
@@ -370,13 +371,16 @@ async def test_a_request_that_the_bus_did_not_take_is_sent_by_the_next_pass(shel
     assert len(shell.sent.messages) == 1
 
 
-async def test_analysis_is_started_and_ended_by_requests_about_the_run(shell: Shell) -> None:
+async def test_analysis_is_started_ended_and_deleted_by_requests_about_the_run(shell: Shell) -> None:
     manifest = {"metadata": {"name": "web-abc-2", "namespace": NAMESPACE}, "spec": {}}
     memory = Memory()
     for _ in range(2):
-        await shell.apply(StartAnalysis(manifest=manifest), TerminateAnalysis(name="other"), memory=memory)
-    start, end = shell.sent.messages
+        asked = (StartAnalysis(manifest=manifest), TerminateAnalysis(name="other"), DeleteAnalysis(name="old", uid="5d0d"))
+        await shell.apply(*asked, memory=memory)
+    start, end, delete = shell.sent.messages
     assert isinstance(start, AnalysisRequested)
     assert isinstance(end, AnalysisRequested)
     assert (start.name, start.rollout, start.manifest, start.terminate) == ("web-abc-2", "web", manifest, False)
     assert (end.name, end.manifest, end.terminate) == ("other", None, True)
+    assert isinstance(delete, AnalysisRequested)
+    assert (delete.name, delete.delete, delete.manifest, delete.terminate) == ("old", "5d0d", None, False)

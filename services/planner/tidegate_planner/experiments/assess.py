@@ -57,9 +57,7 @@ def standing(seen: Seen, spec: Spec, now: float) -> Standing:
         phase, message = _phase(spec, templates, analyses) if before else (PENDING, "")
     if phase in ENDED and not ending:
         ending, templates = True, _templates(seen, spec, now, ending=True)
-    return Standing(
-        phase=phase, message=message, available_at=available_at, templates=templates, analyses=analyses, ending=ending
-    )
+    return Standing(phase=phase, message=message, available_at=available_at, templates=templates, analyses=analyses, ending=ending)
 
 
 def duration_ends(spec: Spec, available_at: str) -> float | None:
@@ -109,9 +107,7 @@ def _template(seen: Seen, spec: Spec, template: Template, now: float, *, ending:
     return {**status, "status": told[0], **({"message": told[1]} if told[1] else {})}
 
 
-def _template_status(
-    seen: Seen, spec: Spec, template: Template, since: float, now: float, *, ending: bool
-) -> tuple[str, str]:
+def _template_status(seen: Seen, spec: Spec, template: Template, since: float, now: float, *, ending: bool) -> tuple[str, str]:
     refusal, held = seen.refusals.get(template.name), seen.replica_sets.get(template.name)
     if refusal:
         return ERROR, refusal

@@ -377,6 +377,11 @@ class Cluster:
         self.runs[run.name] = run
         self._told(RUNS, run.name, run)
 
+    def delete_run(self, name: str) -> None:
+        self.version += 1
+        del self.runs[name]
+        self._told(RUNS, name, None)
+
     # --- Experiments ---------------------------------------------------------------------------------------------------
 
     def create_experiment(self, manifest: Json) -> None:

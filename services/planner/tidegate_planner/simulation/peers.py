@@ -112,6 +112,7 @@ class Analyzer:
         index = labels.get(keys.STEP_INDEX)
         run = AnalysisRun(
             name=name,
+            uid=f"uid-{name}-{self.clock.now}",
             phase="Running",
             hash=labels.get(keys.POD_TEMPLATE_HASH, ""),
             kind=labels.get(keys.ROLLOUT_TYPE, ""),  # "" for one of an experiment
@@ -133,9 +134,14 @@ class Analyzer:
         if run is not None and run.phase == "Running":
             self.cluster.put_run(replace(run, phase="Successful", terminate=True, message="run terminated"))
 
+    def delete(self, name: str, uid: str) -> None:
+        run = self.cluster.runs.get(name)
+        if run is not None and run.uid == uid and run.phase != "Running":
+            self.cluster.delete_run(name)
+
     def _conclude(self, name: str) -> None:
-        run = self.cluster.runs[name]
-        if run.phase == "Running":
+        run = self.cluster.runs.get(name)
+        if run is not None and run.phase == "Running":
             chance = self.clock.stream(f"verdict/{name}")
             phase = chance.choices(list(self.verdicts), list(self.verdicts.values()))[0]
             if run.kind == self.failing_kind:

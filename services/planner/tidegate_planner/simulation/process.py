@@ -11,11 +11,13 @@ from typing import Any, Protocol
 from tidegate_planner.decide import decide
 from tidegate_planner.plan import (
     Action,
+    AnalysisAction,
     AnnotateRollout,
     AskStepPlugin,
     ChangeTemplate,
     CreateExperiment,
     CreateReplicaSet,
+    DeleteAnalysis,
     DeleteReplicaSet,
     EvictPods,
     LookAtPods,
@@ -54,6 +56,7 @@ class Surroundings(Protocol):
     def shift(self, action: ShiftTraffic) -> None: ...
     def start_analysis(self, action: StartAnalysis) -> None: ...
     def end_analysis(self, action: TerminateAnalysis) -> None: ...
+    def delete_analysis(self, action: DeleteAnalysis) -> None: ...
     def ask_plugin(self, action: AskStepPlugin) -> None: ...
     def decided(self, seen: Seen, plan: Plan) -> None: ...
     def wrote(self, planner: "PlannerProcess", seen: Seen, what: str, action: Action | None) -> bool:
@@ -235,7 +238,7 @@ class PlannerProcess:
             self.wake()
         self._set_timer(self._clock.now + LOOK_SECONDS)
 
-    def _send(self, action: ShiftTraffic | AskStepPlugin | StartAnalysis | TerminateAnalysis | LookAtPods) -> None:
+    def _send(self, action: ShiftTraffic | AskStepPlugin | AnalysisAction | LookAtPods) -> None:
         match action:
             case LookAtPods():
                 self._look(action)
@@ -247,6 +250,8 @@ class PlannerProcess:
                 self._around.start_analysis(action)
             case TerminateAnalysis():
                 self._around.end_analysis(action)
+            case DeleteAnalysis():
+                self._around.delete_analysis(action)
 
     def _note(self, kind: str, name: str, written: Any) -> None:
         """Read your own writes: the answer goes into the cache at once."""

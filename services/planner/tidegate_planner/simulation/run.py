@@ -9,7 +9,16 @@ from dataclasses import dataclass, field, replace
 
 from tidegate.durations import pause_duration
 from tidegate_planner.decide import decide
-from tidegate_planner.plan import Action, AskStepPlugin, Plan, ScaleReplicaSet, ShiftTraffic, StartAnalysis, TerminateAnalysis
+from tidegate_planner.plan import (
+    Action,
+    AskStepPlugin,
+    DeleteAnalysis,
+    Plan,
+    ScaleReplicaSet,
+    ShiftTraffic,
+    StartAnalysis,
+    TerminateAnalysis,
+)
 from tidegate_planner.seen import Seen, Traffic
 from tidegate_planner.simulation import invariants
 from tidegate_planner.simulation.experimenter import Experimenter
@@ -195,6 +204,9 @@ class Run:
 
     def end_analysis(self, action: TerminateAnalysis) -> None:
         self._message(lambda: self.analyzer.terminate(action.name))
+
+    def delete_analysis(self, action: DeleteAnalysis) -> None:
+        self._message(lambda: self.analyzer.delete(action.name, action.uid))
 
     def ask_plugin(self, action: AskStepPlugin) -> None:
         self._message(lambda: self.plugins.hear(action.request))
