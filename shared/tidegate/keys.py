@@ -62,5 +62,10 @@ FAIL_FAST = "tidegate.dev/fail-fast"
 SURGE_IN_STEPS = "tidegate.dev/surge-in-steps"
 """On a Rollout, by its owner: with traffic routing too, no more than `maxSurge` pods of the new version come up at a time."""
 
-WISHES = (FAIL_FAST, SURGE_IN_STEPS)
+AUTOSCALER_COUNTS = "tidegate.dev/autoscaler-counts"
+"""On a Rollout: what `status.HPAReplicas` and `status.selector` tell during a canary, "wanted" or "stable". Without it the pods of
+both versions, all of them (`autoscaling.py`).
+"""
+
+WISHES = (FAIL_FAST, SURGE_IN_STEPS, AUTOSCALER_COUNTS)
 """What an owner may ask for by annotation."""

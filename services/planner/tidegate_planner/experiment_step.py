@@ -13,6 +13,7 @@ from typing import Any
 from tidegate import keys
 from tidegate.arguments import ArgumentError
 from tidegate.messages import Destination
+from tidegate.podtemplate import as_written
 from tidegate.rollout import Canary
 from tidegate.rollout import Experiment as ExperimentStep
 from tidegate_planner.analysis import Verdict, owner_reference
@@ -181,8 +182,7 @@ def manifest(at: Situation, use: InUse) -> dict[str, Any]:
 def _template(at: Situation, given: Json) -> dict[str, Any]:
     """The pods of one side once more, with labels and annotations of their own; a weight needs a Service to carry it."""
     source, extra = _source(at, given), given.get("metadata") or {}
-    pod = dict(source.template) if source else {}
-    metadata = dict(pod.get("metadata") or {})
+    pod, metadata = _pods_of(source)
     for kind in ("labels", "annotations"):
         if extra.get(kind):
             metadata[kind] = {**(metadata.get(kind) or {}), **extra[kind]}
@@ -199,6 +199,17 @@ def _template(at: Situation, given: Json) -> dict[str, Any]:
         "template": {**pod, "metadata": metadata},
         **({"service": dict(service or {})} if has_service else {}),
     }
+
+
+def _pods_of(source: ReplicaSet | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The template, and its metadata: without what the controller has put in for the part that this version plays in the canary."""
+    if source is None or not source.template:
+        return {}, {}
+    pod = as_written(source.template, ephemeral=source.put_in)
+    metadata, former = dict(pod["metadata"]), (source.template.get("metadata") or {}).get("labels") or {}
+    if keys.POD_TEMPLATE_HASH in former:  # its ReplicaSet is found by it
+        metadata["labels"] = {**(metadata.get("labels") or {}), keys.POD_TEMPLATE_HASH: former[keys.POD_TEMPLATE_HASH]}
+    return pod, metadata
 
 
 def _source(at: Situation, given: Json) -> ReplicaSet | None:

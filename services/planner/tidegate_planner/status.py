@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from tidegate.durations import epoch, rfc3339
 from tidegate.rollout import selector_text
-from tidegate_planner import chronicle, conditions, relapses, restarts, routing
+from tidegate_planner import autoscaling, chronicle, conditions, relapses, restarts, routing
 from tidegate_planner.conditions import Conditions
 from tidegate_planner.situation import Situation
 from tidegate_planner.strategies import strategy_of
@@ -34,7 +34,7 @@ def new_status(at: Situation) -> Verdict:
     before, strategy = at.seen.status, strategy_of(at)
     status: dict[str, Any] = {**_counts(at), **_steering(at), "blueGreen": {}, "canary": {}, strategy.SECTION: strategy.section(at)}
     status["observedGeneration"] = str(at.seen.generation)
-    status["selector"] = selector_text(strategy.scale_selector(at))
+    status["selector"] = selector_text(autoscaling.selector(at))
     status["duration"] = chronicle.duration(at)
     if at.seen.workload is not None:
         status["workloadObservedGeneration"] = str(at.seen.workload.generation)
@@ -61,7 +61,7 @@ def _counts(at: Situation) -> dict[str, int]:
         "updatedReplicas": at.roles.new.current if at.roles.new else 0,
         "readyReplicas": sum(each.ready for each in serving),
         "availableReplicas": sum(each.available for each in serving),
-        "HPAReplicas": sum(each.current for each in serving),
+        "HPAReplicas": autoscaling.counted(at),
     }
     return {field: count for field, count in counts.items() if count}
 

@@ -9,7 +9,7 @@ from tidegate import keys
 from tidegate.messages import Destination, Split
 from tidegate_planner.decide import decide
 from tidegate_planner.plan import CreateExperiment, Plan, ShiftTraffic, TerminateExperiment
-from tidegate_planner.seen import Experiment, ExperimentPods, Seen, Traffic
+from tidegate_planner.seen import Experiment, ExperimentPods, ReplicaSet, Seen, Traffic
 from tidegate_planner.simulation.views import NOW, a_set, a_status, a_view, hash_of, services_on
 
 SIDES = [{"name": "base", "specRef": "stable"}, {"name": "cand", "specRef": "canary"}]
@@ -77,6 +77,21 @@ def test_it_copies_both_sides_with_their_own_hash_and_what_the_step_says() -> No
     assert {base["minReadySeconds"], made["spec"]["progressDeadlineSeconds"]} == {3, 9}
     assert made["spec"]["analyses"] == [{**analysis, "args": [{"name": "hash", "value": hash_of("v2")}]}]
     assert made["spec"]["dryRun"] == [{"metricName": "m"}]
+
+
+def test_what_was_put_into_a_version_for_its_part_in_the_canary_is_not_copied() -> None:
+    """Its labels may be what a Service chooses by, and its anti-affinity would keep the experiment from the nodes of stable."""
+    view = at_the_step()
+    record = {keys.EPHEMERAL_METADATA: '{"labels":{"role":"stable"}}'}
+
+    def with_more(each: ReplicaSet) -> ReplicaSet:
+        labels = {"app": "app", "role": "stable", keys.POD_TEMPLATE_HASH: each.hash}
+        template = {**each.template, "metadata": {"labels": labels}}
+        return replace(each, template=template, annotations={**each.annotations, **record})
+
+    (made,) = created(looked(replace(view, replica_sets=tuple(with_more(each) for each in view.replica_sets))))
+    base = made["spec"]["templates"][0]
+    assert base["template"]["metadata"]["labels"] == {"app": "app", keys.POD_TEMPLATE_HASH: hash_of("v1")}
 
 
 def test_somebody_elses_experiment_of_that_name_is_left_alone() -> None:

@@ -17,6 +17,9 @@ def wish_problems(rollout: Json) -> Iterator[Problem]:
         yield invalid(_path(keys.FAIL_FAST), restarts, text)
     if surge not in (None, "true", "false"):
         yield invalid(_path(keys.SURGE_IN_STEPS), surge, 'must be "true" or "false"')
+    counts = annotations.get(keys.AUTOSCALER_COUNTS)
+    if counts not in (None, "wanted", "stable"):
+        yield invalid(_path(keys.AUTOSCALER_COUNTS), counts, 'must be "wanted" or "stable"')
 
 
 def _path(key: str) -> str:
