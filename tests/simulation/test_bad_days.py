@@ -10,7 +10,7 @@ import pytest
 
 from tidegate_planner.replicas import budget
 from tidegate_planner.simulation.run import Run
-from tidegate_planner.simulation.scenario import Edit, PodBehaviour, Scenario, pod_template
+from tidegate_planner.simulation.scenario import Edit, Faults, PodBehaviour, Scenario, pod_template
 from tidegate_planner.simulation.scheduler import START
 
 UPDATED_AT = 20.0
@@ -189,3 +189,104 @@ def test_no_more_pods_come_up_at_a_time_than_max_surge_where_that_was_asked_for(
 
 def test_nobody_who_did_not_ask_waits_for_max_surge() -> None:
     assert most_at_once(story(rollout({**HALF, "maxSurge": 1}, replicas=10)), 20)[0] == 5
+
+
+# --- N5: an abort is the last word -----------------------------------------------------------------------------------------
+
+GATED = [{"setWeight": 50}, {"pause": {}}]
+ABORTED = Edit(at=UPDATED_AT + 20, kind="abort")
+GATED_STRATEGIES = [
+    pytest.param({"steps": GATED}, id="plain"),
+    pytest.param({"steps": GATED, **SERVICES}, id="services"),
+    pytest.param({"steps": GATED, **ROUTED}, id="routed"),
+    pytest.param({"steps": GATED, **ROUTED, "dynamicStableScale": True}, id="routed, dynamic"),
+    pytest.param({"steps": GATED, **ROUTED, "dynamicStableScale": True, "abortScaleDownDelaySeconds": 10}, id="dynamic, delayed"),
+    pytest.param({"activeService": "active", "previewService": "preview", "autoPromotionEnabled": False}, id="blue-green"),
+]
+
+
+@pytest.mark.parametrize("strategy", GATED_STRATEGIES)
+def test_an_aborted_update_comes_to_rest_and_nothing_moves_any_more(strategy: dict[str, Any]) -> None:
+    """AR#2929 (it tried again by itself), AR#4898 (each side waited for the other)."""
+    run = after(story(rollout(strategy), ABORTED), 100)
+    assert ended(run) == ("Degraded", "app:v1", {"app:v1": 4})
+    writes = run.writes
+    assert ended(after(run, 3600)) == ("Degraded", "app:v1", {"app:v1": 4})
+    assert run.writes == writes
+
+
+@pytest.mark.parametrize("strategy", GATED_STRATEGIES)
+def test_an_autoscaler_wakes_no_aborted_version_and_no_service_goes_to_and_fro(strategy: dict[str, Any]) -> None:
+    """AR#4973 (the aborted canary is scaled up again), AR#3078 (its Service flaps between two versions)."""
+    scalings = [Edit(at=UPDATED_AT + 80 + 5 * turn, kind="replicas", value=size) for turn, size in enumerate((6, 8, 5, 9))]
+    run = after(story(rollout(strategy), ABORTED, *scalings), 75)
+    changes, aborted_hash = run.cluster.changes["Service"], run.cluster.rollout.status["currentPodHash"]
+    moves = len(changes)
+    sizes = [size for tenth in range(750, 2000) for size in sizes_of(after(run, tenth / 10), aborted_hash)]
+    assert set(sizes) == {0}
+    assert len(changes) == moves, "no Service moves for a change of size"
+    assert ended(run) == ("Degraded", "app:v1", {"app:v1": 9})
+
+
+def sizes_of(run: Run, template_hash: str) -> list[int]:
+    return [each.seen.replicas for each in run.cluster.sets.values() if each.seen.hash == template_hash]
+
+
+# --- N6, N16: enough pods for everybody, all the time -----------------------------------------------------------------------
+
+
+def short_of_pods(run: Run, first: float, last: float) -> list[str]:
+    """Each tenth of a second at which somebody's share of the users was more than their pods carry."""
+    found = []
+    for tenth in range(round(first * 10), round(last * 10)):
+        cluster, weights = after(run, tenth / 10).cluster, run.shifter.weights()
+        replicas = cluster.rollout.manifest["spec"]["replicas"]
+        serving = {each.seen.hash: each.seen.available for each in cluster.sets.values()}
+        short = [each for each, weight in weights.items() if serving.get(each, 0) < weight * replicas // 100]
+        if not weights:
+            short = ["all"] if sum(serving.values()) < replicas else []
+        found += [f"{tenth / 10} s: {weights} of {replicas} on {serving}"] if short else []
+    return found
+
+
+SAFE = {"maxUnavailable": 0, "maxSurge": 1}
+CAPACITY = [
+    pytest.param({"steps": [{"setWeight": 75}, {"pause": {}}], **SAFE}, id="plain"),
+    pytest.param({"steps": [{"setWeight": 75}, {"pause": {}}], **ROUTED}, id="routed"),
+    pytest.param({"steps": [{"setWeight": 75}, {"pause": {}}], **ROUTED, "dynamicStableScale": True}, id="routed, dynamic"),
+    pytest.param({"activeService": "active", "previewService": "preview", "autoPromotionEnabled": False}, id="blue-green"),
+]
+SLOW = {version: PodBehaviour(ready_after=8.0, spread=1.0) for version in ("v1", "v2", "v3")}
+
+
+@pytest.mark.parametrize("strategy", CAPACITY)
+@pytest.mark.parametrize("shifter", ["prompt", "slow", "unverified", "partial"])
+@pytest.mark.parametrize(
+    "edits",
+    [
+        pytest.param([Edit(at=UPDATED_AT + 60, kind="image", value="v3")], id="a second revision in the middle"),
+        pytest.param([Edit(at=UPDATED_AT + 60, kind="image", value="v1")], id="back to the stable one"),
+        pytest.param([Edit(at=UPDATED_AT + 60, kind="abort")], id="an abort"),
+        pytest.param([Edit(at=UPDATED_AT + 60, kind="abort"), Edit(at=UPDATED_AT + 65, kind="retry")], id="an abort and a retry"),
+        pytest.param([Edit(at=UPDATED_AT + 60, kind="promote-full")], id="a full promotion"),
+    ],
+)
+def test_nobodys_users_are_more_than_their_pods_carry(strategy: dict[str, Any], shifter: Any, edits: list[Edit]) -> None:
+    """AR#3372 (all traffic at once on a stable version that had shrunk), AR#3888, FL#1600, AR#4828 (pods gone before traffic)."""
+    run = story(rollout(strategy, replicas=8), *edits, pods=SLOW, faults=Faults(shifter=shifter))
+    assert short_of_pods(run, -2, 200) == []
+
+
+# --- N8: an inconclusive measurement is a person's business -----------------------------------------------------------------
+
+JUDGED = {"analysis": {"templates": [{"templateName": "check"}]}}
+
+
+def test_an_inconclusive_measurement_waits_for_a_word_and_goes_on_with_it() -> None:
+    """AR#3850 (promoted by itself), AR#3015 (stuck after the promotion)."""
+    word = Edit(at=UPDATED_AT + 200, kind="promote")
+    manifest = rollout({"steps": [{"setWeight": 50}, JUDGED, {"setWeight": 75}]})
+    run = story(manifest, word, verdicts={"Inconclusive": 1.0})
+    waiting = after(run, 190).cluster.rollout.status
+    assert (waiting["phase"], waiting["message"], waiting["currentStepIndex"]) == ("Paused", "InconclusiveAnalysisRun", 1)
+    assert ended(after(run, 260)) == ("Healthy", "app:v2", {"app:v2": 4})

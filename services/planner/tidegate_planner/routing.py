@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from tidegate.messages import Destination, HeaderRoute, MirrorRoute, Router, ServiceTarget, Split, TrafficRequested
 from tidegate.rollout import RouterConfig, SetHeaderRoute, SetMirrorRoute
 from tidegate_planner import experiment_step, ping_pong
+from tidegate_planner.replicas import weight_to_replicas
 from tidegate_planner.seen import ReplicaSet, Traffic
 from tidegate_planner.situation import Situation
 from tidegate_planner.targets import (
@@ -97,11 +98,22 @@ def _service_targets(at: Situation) -> tuple[ServiceTarget, ...]:
         return ()
     side = canary_side(at)
     to_canary = side.behind if canary.traffic_routing and side.weight else at.roles.stable if progress.abort else at.roles.new
+    to_canary = _still_there(at, to_canary)
     pairs = ((canary.stable_service, at.roles.stable), (canary.canary_service, to_canary))
     targets = [service_target(at, service, chosen) for service, chosen in pairs]
     if ping_pong.is_on(canary):
         targets += _ping_pong_targets(at, side)
     return tuple(target for target in targets if target is not None)
+
+
+def _still_there(at: Situation, chosen: ReplicaSet | None) -> ReplicaSet | None:
+    """What the canary Service stays on while the routers were last seen to send it more than its next pods carry (N6): they may
+    be asked to send less in the same request, and fail."""
+    held = _recorded_side(at)
+    if not at.canary.traffic_routing or held.behind is None or chosen is None or chosen is held.behind:
+        return chosen
+    needed = weight_to_replicas(weight=held.weight, replicas=at.spec.replicas, max_weight=at.canary.max_weight)
+    return chosen if chosen.available >= needed else held.behind
 
 
 def _ping_pong_targets(at: Situation, side: "Side") -> list[ServiceTarget | None]:
