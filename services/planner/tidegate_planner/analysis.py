@@ -162,8 +162,9 @@ def _configured(at: Situation, kind: str) -> Analysis | None:
         waiting = not cutover.done(at) and not progress.preview_accepted
         return at.blue_green.pre_promotion if waiting and (cutover.preview_ready(at) or _was_started(at, kind)) else None
     if kind == POST_PROMOTION:
-        waiting = cutover.done(at) and not cutover.fast_rollback(at)
-        return at.blue_green.post_promotion if waiting and (cutover.saturated(at) or _was_started(at, kind)) else None
+        begins = cutover.done(at) and cutover.saturated(at)  # begun it goes on: one that is ended early says "Successful" (N26)
+        waiting = (begins or _was_started(at, kind)) and not cutover.fast_rollback(at)
+        return at.blue_green.post_promotion if waiting else None
     if kind == STEP:
         step = current_step(progress, at.canary)
         return step if isinstance(step, Analysis) else None

@@ -188,6 +188,31 @@ def test_an_inconclusive_run_pauses_and_letting_it_pass_starts_another_not_the_s
     assert judged.status["message"] == "BlueGreenPause"
 
 
+VANISHED = [
+    pytest.param({"config": PRE}, "v1", 0, id="before the switch"),
+    pytest.param({"config": POST}, "v2", 0, id="after it"),
+    pytest.param({"config": POST}, "v2", 3, id="after it, one of them"),
+    pytest.param({"config": POST}, "v1", 4, id="after it, and somebody moved the Service away"),
+]
+
+
+@pytest.mark.parametrize(("given", "active", "available"), VANISHED)
+@pytest.mark.parametrize("phase", ["Running", "Successful"])
+def test_a_run_is_neither_ended_nor_believed_when_the_pods_it_measures_vanish(
+    given: Any, active: str, available: int, phase: str
+) -> None:
+    """AR#4604: a run that was ended for want of pods is Successful."""
+    suffix, kind = ("pre", "PrePromotion") if given["config"] is PRE else ("post", "PostPromotion")
+    measured = run(f"{BASE}-{suffix}", phase, kind)
+    told = {f"{suffix}PromotionAnalysisRunStatus": {"name": measured.name, "status": "Running"}}
+    pods = a_set("v2", 4, available, revision=2)
+    accepted = ACCEPTED["blueGreen"] if suffix == "post" else {}
+    plan = decide(updating(pods, OLD, active=active, runs=(measured,), blueGreen={**told, **accepted}, **given), NOW)
+    assert [each for each in plan.actions if isinstance(each, TerminateAnalysis)] == []
+    assert plan.status["stableRS"] == hash_of("v1")
+    assert not moves(plan) or (active, available) != ("v1", 0)
+
+
 def test_a_run_that_nobody_waits_for_any_more_is_ended() -> None:
     running = run(f"{BASE}-pre", "Running", "PrePromotion")
     section = {"prePromotionAnalysisRunStatus": {"name": running.name, "status": "Running"}}
