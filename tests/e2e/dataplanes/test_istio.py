@@ -11,9 +11,9 @@ from tidegate.kube.errors import Invalid
 from tidegate.kube.kinds import Object
 from tidegate.testing import Scene, eventually
 from tidegate.testing.dataplane import Network
-from tidegate.testing.dataplane.istio import BY_HOST, BY_SUBSET, DEFINITIONS, GROUP, VIRTUAL_SERVICE, Trust, mesh
+from tidegate.testing.dataplane.istio import BY_HOST, BY_SUBSET, DEFINITIONS, GROUP, PING_PONG, VIRTUAL_SERVICE, Trust, mesh
 from tidegate.testing.dataplane.observed import Observed
-from tidegate.testing.dataplane.promises import Play, assert_nobody_was_lost
+from tidegate.testing.dataplane.promises import Play, assert_nobody_was_lost, assert_nothing_failed
 from tidegate_embedded import ControlPlane
 
 pytestmark = [pytest.mark.dataplanes, pytest.mark.usefixtures("running_istio")]
@@ -77,10 +77,19 @@ async def test_a_mirror_shows_the_canary_every_request_and_lets_it_answer_none(p
     await asyncio.gather(*(play.mirror() for play in plays))
 
 
-async def test_no_request_fails_through_a_whole_canary_and_an_abort(plays: list[Play]) -> None:
+async def test_no_request_fails_through_a_whole_canary_and_an_abort(
+    plays: list[Play], new_scene: Callable[[], Scene], network: Network
+) -> None:
+    plays = [*plays, Play(scene=new_scene(), network=network, entrance=PING_PONG)]
     found = await asyncio.gather(*(play.canary_and_abort(steps=STEPS) for play in plays))
     for play, answers in zip(plays, found, strict=True):
         assert_nobody_was_lost(play.entrance, answers, revisions=3)
+
+
+async def test_no_request_fails_when_a_revision_interrupts_another_and_is_promoted_at_once(plays: list[Play]) -> None:
+    found = await asyncio.gather(*(play.interruption() for play in plays))
+    for play, answers in zip(plays, found, strict=True):
+        assert_nothing_failed(play.entrance, answers, revisions=3)
 
 
 async def test_the_webhook_is_in_force_and_refuses_what_the_schema_lets_through(scene: Scene) -> None:

@@ -9,7 +9,7 @@ from tidegate.testing import Scene, a_rollout, a_service, degraded, eventually, 
 from tidegate.testing.dataplane import Network, Users, with_a_process
 from tidegate.testing.dataplane.entrances import put
 from tidegate.testing.dataplane.observed import Observed
-from tidegate.testing.dataplane.promises import Play, assert_nobody_was_lost, only_pods_of
+from tidegate.testing.dataplane.promises import Play, assert_nobody_was_lost, assert_nothing_failed, only_pods_of
 from tidegate.testing.dataplane.traefik import ENTRANCE, ENTRANCES, GATEWAY_API, ingress
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("running_traefik")]
@@ -56,6 +56,13 @@ async def test_a_mirror_that_traefik_cannot_do_is_refused_and_its_users_never_no
 
 def refused(events: list[tuple[str, str]]) -> bool:
     return "TrafficRoutingError" in dict(events)
+
+
+@pytest.mark.dataplanes
+async def test_no_request_fails_when_a_revision_interrupts_another_and_is_promoted_at_once(plays: list[Play]) -> None:
+    found = await asyncio.gather(*(play.interruption() for play in plays))
+    for play, answers in zip(plays, found, strict=True):
+        assert_nothing_failed(play.entrance, answers, revisions=3)
 
 
 async def test_no_request_fails_when_blue_green_cuts_over(scene: Scene, network: Network) -> None:

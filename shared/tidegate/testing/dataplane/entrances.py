@@ -27,7 +27,7 @@ class Entrance:
     objects: Callable[[str], Things]
     routing: Callable[[str], Mapping[str, Any]]
     sigmas: float = ROUND_ROBIN
-    services: Mapping[str, str] = field(default_factory=lambda: {"stableService": STABLE, "canaryService": CANARY})
+    services: Mapping[str, Any] = field(default_factory=lambda: {"stableService": STABLE, "canaryService": CANARY})
 
     def __str__(self) -> str:
         return f"{self.router} through {self.through}"

@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,6 +82,7 @@ BY_HOST: Final = Entrance(
     routing=lambda _: {"istio": VIRTUAL},
     sigmas=CHANCE,
 )
+PING_PONG: Final = replace(BY_HOST, router="istio-ping-pong", services={"pingPong": {"pingService": STABLE, "pongService": CANARY}})
 BY_SUBSET: Final = Entrance(
     router="istio-subsets",
     through="istiod, Envoy 1.40",

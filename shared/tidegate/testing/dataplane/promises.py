@@ -116,15 +116,40 @@ class Play:
 
     async def _abort(self, answers: Answers) -> None:
         await self.scene.patch("web", {"spec": {"strategy": {"canary": {"steps": [{"setWeight": 50}, {"pause": {}}]}}}})
-        await self.scene.request_image("web", GREEN)
-        green = (await self.scene.until("web", paused_at(1, image=GREEN)))["status"]["currentPodHash"]
-        await answers.until(lambda: answers.by[green] > 50)
+        await self._met(GREEN, answers)
         await self.scene.command("web", "abort")
         await self.scene.until("web", degraded("RolloutAborted"))
 
+    async def interruption(self) -> Answers:
+        """Users all the time, while stable gives pods up as it gives up traffic, a revision interrupts another, and somebody
+        promotes it at once."""
+        steps = [{"setWeight": 50}, PAUSE]
+        dynamic = {"dynamicStableScale": True}
+        users = await self.entrance.open(self.scene, self.network, steps=steps, replicas=4, canary=dynamic)
+        async with users.under_load() as answers:
+            for image in (YELLOW, GREEN):
+                revision = await self._met(image, answers)
+            await self.scene.command("web", "promote-full")
+            await self.scene.until("web", healthy_on(GREEN))
+            await only_pods_of(self.scene, revision)
+        await self._ends_on(revision, users)
+        return answers
+
+    async def _met(self, image: str, answers: Answers) -> str:
+        """The new revision, once users were served by it."""
+        before = (await self.scene.rollout("web"))["status"]["currentPodHash"]
+        await self.scene.request_image("web", image)
+
+        def at_its_pause(rollout: Object) -> bool:
+            return rollout["status"]["currentPodHash"] != before and paused_at(1, image=image)(rollout)
+
+        revision: str = (await self.scene.until("web", at_its_pause))["status"]["currentPodHash"]
+        await answers.until(lambda: answers.by[revision] > 20)
+        return revision
+
     async def _ends_on(self, revision: str, users: Users) -> None:
         last = await users.sample(200)
-        assert last.by == {revision: 200}, f"{self.entrance} after the abort: {last}"
+        assert last.by == {revision: 200}, f"{self.entrance} at the end: {last}"
 
 
 async def only_pods_of(scene: Scene, revision: str) -> None:
@@ -138,6 +163,10 @@ async def only_pods_of(scene: Scene, revision: str) -> None:
 
 
 def assert_nobody_was_lost(entrance: Entrance, answers: Answers, *, revisions: int) -> None:
-    assert answers.failed == [], f"{entrance}: {answers}"
+    assert_nothing_failed(entrance, answers, revisions=revisions)
     assert answers.late == 0, f"{entrance}: pods were told to go while requests came to them; {answers}"
+
+
+def assert_nothing_failed(entrance: Entrance, answers: Answers, *, revisions: int) -> None:
+    assert answers.failed == [], f"{entrance}: {answers}"
     assert len(answers.by) == revisions, f"{entrance}: users were to meet {revisions} revisions; {answers}"
