@@ -265,14 +265,15 @@ class Planner:
     def _hear_traffic(self, message: Message, _envelope: Envelope) -> None:
         if isinstance(message, TrafficApplied):
             verified = [report.verified for report in message.reports if report.verified is not None]
-            self._world.fences[message.uid] = max(message.fence, self._world.fences.get(message.uid, 0))
-            self._world.traffic[message.uid] = Traffic(
+            traffic = Traffic(
                 digest=message.digest,
                 state=message.state,
+                fence=message.fence,
                 verified=all(verified) if verified else None,
                 message=message.message,
                 status={field: value for report in message.reports for field, value in report.status.items()},
             )
+            self._world.hear_traffic(message.uid, traffic)
             self._wake(self._rollouts.get(message.namespace, message.name))
 
     def _hear_plugin(self, message: Message, _envelope: Envelope) -> None:

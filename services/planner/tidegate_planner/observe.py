@@ -73,6 +73,13 @@ class World:
     step_answers: dict[str, dict[str, Answer]] = field(default_factory=dict)
     refusals: dict[str, dict[str, str]] = field(default_factory=dict)
 
+    def hear_traffic(self, uid: str, told: Traffic) -> None:
+        """A late answer to an earlier request says where the traffic was, not where it is: the newest request's counts."""
+        held = self.traffic.get(uid)
+        if held is None or told.fence >= held.fence:
+            self.traffic[uid] = told
+        self.fences[uid] = max(told.fence, self.fences.get(uid, 0))
+
 
 @dataclass(frozen=True, slots=True)
 class _Reading:

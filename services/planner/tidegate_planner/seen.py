@@ -76,11 +76,13 @@ class Service:
 class Traffic:
     """The traffic-shifter's last word: the request of this `digest` is `applied`, `pending` or `failed`.
 
-    `message` says which router, and what it waits for; `status` are fields that routers give to the Rollout's status.
+    `message` says which router, and what it waits for; `status` are fields that routers give to the Rollout's status. `fence` is
+    the request's, which orders answers as it orders requests.
     """
 
     digest: str
     state: str
+    fence: int = 0
     verified: bool | None = None
     message: str = ""
     status: Json = field(default_factory=dict)

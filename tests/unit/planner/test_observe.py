@@ -17,6 +17,7 @@ from tidegate_planner.observe import (
     replica_set_of,
     service_names,
 )
+from tidegate_planner.seen import Traffic
 from tidegate_planner.simulation.shell import NAMESPACE, Shell
 from tidegate_planner.templates import CLUSTER, NAMESPACED
 
@@ -288,3 +289,17 @@ def test_indexes_hold_what_a_controller_owns() -> None:
     assert list(owners_of({"metadata": {}})) == []
     assert list(orphaned_in({"metadata": {"namespace": "n", "ownerReferences": two}})) == []
     assert list(orphaned_in({"metadata": {"namespace": "n", "ownerReferences": None}})) == ["n"]
+
+
+# --- what the traffic-shifter says --------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.tuples(st.integers(1, 4), st.sampled_from(["applied", "pending", "failed"])), min_size=1, max_size=12))
+def test_answers_in_any_order_leave_that_of_the_newest_request(told: list[tuple[int, str]]) -> None:
+    """A request for where the traffic was before may be answered again after it has moved on: nothing may rely on that."""
+    world = Shell().world
+    for fence, state in told:
+        world.hear_traffic("uid", Traffic(digest=f"of {fence}", state=state, fence=fence))
+    newest = max(fence for fence, _ in told)
+    last = [state for fence, state in told if fence == newest][-1]
+    assert world.traffic["uid"] == Traffic(digest=f"of {newest}", state=last, fence=newest)
