@@ -193,7 +193,7 @@ class PlannerProcess:
             case RelabelPod():
                 cluster.relabel(action)
                 return f"relabel {action.pod.name}"
-            case ShiftTraffic() | AskStepPlugin() | StartAnalysis() | TerminateAnalysis() | LookAtPods():
+            case ShiftTraffic() | AskStepPlugin() | StartAnalysis() | TerminateAnalysis() | DeleteAnalysis() | LookAtPods():
                 self._send(action)
                 return ""
             case _:
