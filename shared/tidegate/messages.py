@@ -346,7 +346,14 @@ class EventsRecorded(Message):
 # reply subject that the request carries, which names plugin, call and object, so that a body need not repeat them.
 
 
-class StepRequested(Message):
+class PluginMessage(Message):
+    """A question to a plugin, or its answer to the question of this `id`."""
+
+    plugin: PluginName
+    id: CallId
+
+
+class StepRequested(PluginMessage):
     """Carry out a canary step, or undo it (Abort), or stop it (Terminate). Must bear repeats: the same `id` is the same call."""
 
     stream: ClassVar[str] = ""
@@ -354,8 +361,6 @@ class StepRequested(Message):
     reply: ClassVar[str] = "tidegate.step.answered.{plugin}.{id}.{namespace}.{name}"
     type: ClassVar[str] = "dev.tidegate.step.requested"
 
-    plugin: PluginName
-    id: CallId
     operation: Literal["Run", "Terminate", "Abort"]
     uid: str
     index: int = Field(ge=0, description="of the step, from 0")
@@ -368,15 +373,13 @@ class StepRequested(Message):
     status: Any = Field(default=None, description="what the plugin's last answer for this step left in its `status`")
 
 
-class StepAnswered(Message):
+class StepAnswered(PluginMessage):
     """What came of it. Running: ask again after `requeue_after`. Failed: the rollout is aborted. Error: tried again after 30 s."""
 
     stream: ClassVar[str] = PLUGINS
     subject: ClassVar[str] = StepRequested.reply
     type: ClassVar[str] = "dev.tidegate.step.answered"
 
-    plugin: PluginName
-    id: CallId
     phase: Literal["Running", "Successful", "Failed", "Error"]
     message: str = Field(default="", max_length=4096)
     requeue_after: float = Field(default=0, ge=0, le=86400, description="seconds; up to 10 count as 30")
@@ -390,7 +393,7 @@ class StepAnswered(Message):
         return self
 
 
-class RouterRequested(Message):
+class RouterRequested(PluginMessage):
     """The whole traffic a rollout must have, never a step towards it. Apply: bring it about, say what is there. Observe: say it."""
 
     stream: ClassVar[str] = ""
@@ -398,8 +401,6 @@ class RouterRequested(Message):
     reply: ClassVar[str] = "tidegate.router.answered.{plugin}.{id}.{namespace}.{name}"
     type: ClassVar[str] = "dev.tidegate.router.requested"
 
-    plugin: PluginName
-    id: CallId
     operation: Literal["Apply", "Observe"]
     uid: str
     fence: Fence
@@ -407,22 +408,20 @@ class RouterRequested(Message):
     config: dict[str, Any] = Field(default_factory=dict, description="what the Rollout says under `trafficRouting.plugins`")
 
 
-class RouterAnswered(Message):
+class RouterAnswered(PluginMessage):
     """What the data plane was seen to do. pending: not there yet, asked again; failed: `message` says why, asked again."""
 
     stream: ClassVar[str] = PLUGINS
     subject: ClassVar[str] = RouterRequested.reply
     type: ClassVar[str] = "dev.tidegate.router.answered"
 
-    plugin: PluginName
-    id: CallId
     state: Literal["applied", "pending", "failed"]
     weight: int | None = Field(default=None, description="the canary's share, where it can be seen")
     verified: bool | None = Field(default=None, description="False: the data plane is not there yet; None: it cannot be asked")
     message: str = Field(default="", max_length=4096)
 
 
-class MetricRequested(Message):
+class MetricRequested(PluginMessage):
     """Take a measurement (Run), look how one goes on (Resume), or give one up (Terminate). `name` is the AnalysisRun's."""
 
     stream: ClassVar[str] = ""
@@ -430,8 +429,6 @@ class MetricRequested(Message):
     reply: ClassVar[str] = "tidegate.metric.answered.{plugin}.{id}.{namespace}.{name}"
     type: ClassVar[str] = "dev.tidegate.metric.requested"
 
-    plugin: PluginName
-    id: CallId
     operation: Literal["Run", "Resume", "Terminate"]
     uid: str
     metric: str
@@ -440,21 +437,25 @@ class MetricRequested(Message):
     metadata: dict[str, str] = Field(default_factory=dict, description="Resume and Terminate: what the last answer left")
 
 
-class MetricAnswered(Message):
+class MetricAnswered(PluginMessage):
     """A value, which the metric's conditions judge, or a phase, where the plugin judges itself. Running: `resume_after` seconds."""
 
     stream: ClassVar[str] = PLUGINS
     subject: ClassVar[str] = MetricRequested.reply
     type: ClassVar[str] = "dev.tidegate.metric.answered"
 
-    plugin: PluginName
-    id: CallId
     result: Any = Field(default=None, description="what `result` is in conditions: any JSON")
     phase: Literal["", "Running", "Successful", "Failed", "Inconclusive", "Error"] = ""
     value: str = Field(default="", description="the text for the status; without it, `result` as JSON")
     message: str = Field(default="", max_length=4096)
-    resume_after: float = Field(default=0, ge=0, le=86400)
-    metadata: dict[str, str] = Field(default_factory=dict)
+    resume_after: float = Field(default=0, ge=0, le=86400, description="seconds until Resume; 10 where it is not said")
+    metadata: dict[str, str] = Field(default_factory=dict, description="kept in the AnalysisRun, given back with the next question")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.phase and "result" not in self.model_fields_set:
+            raise ValueError("either `result` (any JSON, null too) or `phase` must be given")
+        return self
 
 
 MESSAGES: tuple[type[Message], ...] = (

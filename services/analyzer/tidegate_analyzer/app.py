@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 from typing import NoReturn
 
-from tidegate.bus import ANALYZER_REQUESTS
+from tidegate.bus import ANALYZER_ANSWERS, ANALYZER_REQUESTS, Calls
 from tidegate.kube.client import Kube
 from tidegate.kube.credentials import load
-from tidegate.messages import AnalysisRequested
+from tidegate.messages import AnalysisRequested, MetricAnswered
 from tidegate.outbound import Outbound
 from tidegate.service import Reactions, Service, run
 from tidegate_analyzer.composition import Analyzer
@@ -20,7 +20,9 @@ async def compose(service: Service) -> Reactions:
     kube = await service.enter(Kube(load(service.settings.kubeconfig), user_agent=f"tidegate-{NAME}"))
     outbound = await service.enter(Outbound(allow=service.settings.outbound_allow))
     own_outbound = await service.enter(Outbound(allow_metadata=True))
-    providers = built(Tools(outbound=outbound, kube=kube, clock=now, settings=service.settings, own_outbound=own_outbound))
+    calls = Calls(service.bus, MetricAnswered, letters=ANALYZER_ANSWERS)
+    tools = Tools(outbound=outbound, kube=kube, clock=now, settings=service.settings, own_outbound=own_outbound, calls=calls)
+    providers = built(tools)
     analyzer = await service.enter(Analyzer(settings=service.settings, kube=kube, bus=service.bus, providers=providers, clock=now))
     service.ready_when("analysisruns", lambda: analyzer.is_synced)
     service.spawn(analyzer.run(), name="analyzer")

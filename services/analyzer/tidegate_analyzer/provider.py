@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from tidegate.config import Settings
 from tidegate.errors import TidegateError
+from tidegate.messages import PluginMessage
 from tidegate.outbound import Outbound
 from tidegate_analyzer.api import Api
 
@@ -99,15 +100,25 @@ class Resumable(Protocol):
     async def terminate(self, config: Config, context: Context, metadata: Texts) -> Outcome: ...
 
 
+class Asks(Protocol):
+    """The part of `tidegate.bus.Calls` that is used here."""
+
+    async def ask(self, question: PluginMessage, *, patience: float) -> PluginMessage: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """What providers are built from. `own_outbound` is for this process's own log-in at its cloud: no metric has a say there."""
+    """What providers are built from. `own_outbound` is for this process's own log-in at its cloud: no metric has a say there.
+
+    `calls` asks plugins; None where there is no bus.
+    """
 
     outbound: Outbound
     kube: Api
     clock: Callable[[], datetime]
     settings: Settings = field(default_factory=Settings)
     own_outbound: Outbound | None = None
+    calls: Asks | None = None
 
 
 Providers = Mapping[str, Provider]

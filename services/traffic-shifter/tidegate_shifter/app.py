@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from tidegate.aws.login import Aws
-from tidegate.bus import SHIFTER_REQUESTS
+from tidegate.bus import SHIFTER_ANSWERS, SHIFTER_REQUESTS, Calls
 from tidegate.config import Settings
 from tidegate.kube.client import Kube
 from tidegate.kube.credentials import load
-from tidegate.messages import TrafficRequested
+from tidegate.messages import RouterAnswered, TrafficRequested
 from tidegate.outbound import Outbound
 from tidegate.service import Reactions, Service, run
 from tidegate_shifter.handling import Handling, Post
@@ -19,22 +19,33 @@ from tidegate_shifter.router import TrafficRouter
 from tidegate_shifter.routers import ROUTERS
 from tidegate_shifter.routers.alb import NAME as ALB
 from tidegate_shifter.routers.alb import Alb, Verification
+from tidegate_shifter.routers.plugin import declared_routers
 from tidegate_shifter.shift import Shifter
 from tidegate_shifter.target_groups import TargetGroups
 from tidegate_shifter.writing import Api
 
 NAME = "traffic-shifter"
+Router = Callable[[Api], TrafficRouter]
+NO_PLUGINS: Final[Mapping[str, Router]] = {}
 
 
 def reactions(
-    *, kube: Api, bus: Post, settings: Settings, clock: Callable[[], datetime], aws: LoadBalancers | None = None
+    *,
+    kube: Api,
+    bus: Post,
+    settings: Settings,
+    clock: Callable[[], datetime],
+    aws: LoadBalancers | None = None,
+    plugins: Mapping[str, Router] = NO_PLUGINS,
 ) -> Reactions:
-    """`aws` is asked what its load balancers do; without it nobody is."""
+    """`aws` is asked what its load balancers do; without it nobody is. `plugins` never stand for a built-in router: what the peer
+    needs a plugin for may be declared all the same."""
+    routers = {**plugins, **ROUTERS}
     if aws is None:
-        shifter = Shifter(kube=kube, routers=ROUTERS)
+        shifter = Shifter(kube=kube, routers=routers)
     else:
         verification = Verification(load_balancers=aws, clock=clock, tag=settings.alb_resource_tag)
-        routers: Mapping[str, Callable[[Api], TrafficRouter]] = {**ROUTERS, ALB: partial(Alb, verification=verification)}
+        routers[ALB] = partial(Alb, verification=verification)
         shifter = Shifter(kube=kube, routers=routers, target_groups=TargetGroups(kube, aws))
     handling = Handling(kube=kube, bus=bus, shifter=shifter, settings=settings, clock=clock)
     return {SHIFTER_REQUESTS: {TrafficRequested: handling}}
@@ -46,7 +57,8 @@ async def compose(service: Service) -> Reactions:
     if settings.aws_verify_target_group:
         outbound = await service.enter(Outbound(allow_metadata=True, user_agent=f"tidegate-{NAME}"))
         aws = LoadBalancers(aws=Aws(settings.aws, outbound, now), outbound=outbound, clock=now)
-    return reactions(kube=kube, bus=service.bus, settings=settings, clock=now, aws=aws)
+    plugins = declared_routers(settings.router_plugins, Calls(service.bus, RouterAnswered, letters=SHIFTER_ANSWERS))
+    return reactions(kube=kube, bus=service.bus, settings=settings, clock=now, aws=aws, plugins=plugins)
 
 
 def now() -> datetime:

@@ -1,10 +1,11 @@
 """The bus: NATS JetStream with the promises of docs/bus.md.
 
 `topology` declares streams and consumers, `subjects` and `envelope` are the pure wire format, `client.Bus` is what services use;
-`connection`, `pull`, `consumer`, `feed`, `members` are its parts. `application` puts FastStream on top, `document` writes the
-AsyncAPI document, `server.LocalNats` starts a real server.
+`connection`, `pull`, `consumer`, `feed`, `members` are its parts, `calls` asks plugins. `application` puts FastStream on top,
+`document` writes the AsyncAPI document, `server.LocalNats` starts a real server.
 """
 
+from tidegate.bus.calls import Calls, NoAnswer
 from tidegate.bus.client import Bus, Received
 from tidegate.bus.consumer import Handler, Handlers
 from tidegate.bus.envelope import Envelope
@@ -23,5 +24,6 @@ from tidegate.bus.topology import (
 
 __all__ = [
     "ANALYZER_ANSWERS", "ANALYZER_REQUESTS", "NOTIFIER_EVENTS", "NOTIFIER_OUTCOMES", "PLANNER_ANSWERS", "PLANNER_REQUESTS",
-    "SHIFTER_ANSWERS", "SHIFTER_REQUESTS", "Bus", "Consumer", "Envelope", "Handler", "Handlers", "Received", "wildcard",
+    "SHIFTER_ANSWERS", "SHIFTER_REQUESTS", "Bus", "Calls", "Consumer", "Envelope", "Handler", "Handlers", "NoAnswer", "Received",
+    "wildcard",
 ]  # fmt: skip

@@ -240,7 +240,7 @@ SENDER: Final = Role(
 """Asks, is answered, and hears what came of it."""
 PLUGIN: Final = Role(
     user="plugin",
-    hears=(wildcard(StepRequested), wildcard(RouterRequested), wildcard(MetricRequested)),
+    hears=("tidegate.step.requested.>", "tidegate.router.requested.>", "tidegate.metric.requested.>"),
     sends=(wildcard(StepAnswered), wildcard(RouterAnswered), wildcard(MetricAnswered)),
     asks=False,
 )
