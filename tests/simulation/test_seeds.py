@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tidegate_planner.decide import decide
-from tidegate_planner.plan import Plan, ScaleReplicaSet, ShiftTraffic
+from tidegate_planner.plan import EvictPods, Plan, RelabelPod, ScaleReplicaSet, ShiftTraffic
 from tidegate_planner.seen import Seen, Traffic
 from tidegate_planner.simulation.chaos import blue_green_scenario_of, experiment_scenario_of, scenario_of
 from tidegate_planner.simulation.scenario import Faults
@@ -112,9 +112,29 @@ def restless(seen: Seen, now: float) -> Plan:
     return replace(plan, status={**plan.status, "looked": now // 60})
 
 
+def evicting_all(seen: Seen, now: float) -> Plan:
+    """Restarts as if nobody needed the pods."""
+    plan = decide(seen, now)
+    hurried = (replace(each, at_most=len(each.pods)) if isinstance(each, EvictPods) else each for each in plan.actions)
+    return replace(plan, actions=tuple(hurried))
+
+
+def leaving_pods_as_they_are(seen: Seen, now: float) -> Plan:
+    """Changes templates and forgets those who run already."""
+    plan = decide(seen, now)
+    return replace(plan, actions=tuple(each for each in plan.actions if not isinstance(each, RelabelPod)))
+
+
 @pytest.mark.parametrize(
     ("defect", "promises"),
-    [(forgetting_pauses, {"pause"}), (overspending, {"surge"}), (never_shifting, {"I2", "I4"}), (restless, {"I1"})],
+    [
+        (forgetting_pauses, {"pause"}),
+        (overspending, {"surge"}),
+        (never_shifting, {"I2", "I4"}),
+        (restless, {"I1"}),
+        (evicting_all, {"evicted"}),
+        (leaving_pods_as_they_are, {"metadata"}),
+    ],
 )
 def test_a_defect_is_found_within_a_hundred_runs(defect, promises) -> None:
     outcomes = (outcome_of(scenario_of(seed), decide=defect) for seed in range(1, 101))

@@ -80,7 +80,7 @@ def _decided(at: Situation) -> Plan:
         at = replace(at, progress=progress)
         verdict = new_status(at)
     actions = (*_actions(at), *handover.workload_actions(at, verdict.status))
-    actions = (*actions, *injections.pod_changes(at), *restarts.evictions(at, actions))
+    actions = (*actions, *restarts.evictions(at, actions), *injections.pod_changes(at))
     return Plan(status=verdict.status, actions=actions, wake_at=_wake_at(at, verdict.status))
 
 

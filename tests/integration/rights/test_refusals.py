@@ -96,7 +96,7 @@ def attempt(client: Client, namespace: str, group: str, resource: str, verb: str
         "get": ("GET", one, None),
         "list": ("GET", f"{collection}?limit=1", None),
         "watch": ("GET", f"{collection}?watch=1&resourceVersion=none", None),
-        "create": ("POST", collection, {}),
+        "create": ("POST", one if subresource else collection, {}),
         "patch": ("PATCH", one, {}),
         "update": ("PUT", one, {}),
         "delete": ("DELETE", one, None),
