@@ -16,6 +16,7 @@ from tidegate.config import Settings
 from tidegate.kube.client import Kube
 from tidegate.kube.credentials import load
 from tidegate.testing import Endpoint, Outcomes, Scene, Suite
+from tidegate.testing.plugins import METRIC, ROUTER, STEP
 from tidegate_cli.local.identities import BusUsers, environments, service_accounts
 from tidegate_cli.local.services import MODULES
 from tidegate_cli.local.stack import install_crds
@@ -69,6 +70,9 @@ def suite(
         "NATS_URL": nats.url,
         "TIDEGATE_WEBHOOK_URL": f"{webhook.url}/hook",
         "TIDEGATE_WEBHOOK_SECRET": SECRET,
+        "TIDEGATE_STEP_PLUGINS": f"[{STEP}]",
+        "TIDEGATE_ROUTER_PLUGINS": f"[{ROUTER}]",
+        "TIDEGATE_METRIC_PLUGINS": f"[{METRIC}]",
     }
     folder = tmp_path_factory.mktemp("logs")
     with (

@@ -9,7 +9,7 @@ import asyncio
 import base64
 import re
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,18 @@ import yaml
 from nats.js import api
 from nats.js.errors import NotFoundError
 
-from tidegate.bus import ANALYZER_REQUESTS, NOTIFIER_EVENTS, PLANNER_REQUESTS, SHIFTER_REQUESTS, Bus, Consumer
-from tidegate.bus.rights import LISTENER, ROLES, SENDER, Role, covers
+from tidegate.bus import (
+    ANALYZER_ANSWERS,
+    ANALYZER_REQUESTS,
+    NOTIFIER_EVENTS,
+    PLANNER_ANSWERS,
+    PLANNER_REQUESTS,
+    SHIFTER_ANSWERS,
+    SHIFTER_REQUESTS,
+    Bus,
+    Consumer,
+)
+from tidegate.bus.rights import LISTENER, PLUGIN, ROLES, SENDER, Role, covers
 from tidegate.bus.server import LocalNats
 from tidegate.bus.topology import ensure_consumer, ensure_stream
 from tidegate.config import Settings
@@ -60,6 +70,7 @@ from tidegate.testing import (
     healthy_on,
     paused_at,
 )
+from tidegate.testing.plugins import FILES, METRIC, ROUTER, STEP, PluginProcess
 from tidegate_cli.local.identities import BusUsers, environments
 from tidegate_cli.local.services import MODULES
 from tidegate_embedded import ControlPlane
@@ -69,6 +80,7 @@ from tidegate_notifier.composition import outcomes_of
 pytestmark = pytest.mark.integration
 
 RBAC = Path(__file__).parents[3] / "deploy" / "rbac"
+DECLARED = {f"TIDEGATE_{kind}_PLUGINS": f"[{name}]" for kind, name in {"STEP": STEP, "ROUTER": ROUTER, "METRIC": METRIC}.items()}
 BLUE, YELLOW, GREEN = "demo:blue", "demo:yellow", "demo:green"
 GATEWAY = "gateway.networking.k8s.io"
 ROUTES = {
@@ -169,10 +181,11 @@ def record(
         "NATS_URL": nats.url,
         "TIDEGATE_WEBHOOK_URL": f"{endpoint.url}/hook",
         "TIDEGATE_WEBHOOK_SECRET": "whsec_c2VjcmV0LW9mLXRoZS1yaWdodHMtdGVzdHM=",
+        **DECLARED,
     }
     folder = tmp_path_factory.mktemp("logs")
     with Suite(MODULES, settings=settings, own=environments(accounts, users), folder=folder) as suite:
-        asyncio.run(play(control_plane, nats, users, endpoint))
+        asyncio.run(play(control_plane, nats, users, endpoint, folder))
         assert suite.ended() == []
     return Record(audit=control_plane.audit_log.read_bytes()[began:], trace=nats.log.read_text(errors="replace"))
 
@@ -211,7 +224,14 @@ async def leave(bus: Bus, stream: api.StreamConfig) -> None:
     await bus.js.add_stream(stream)
 
 
-async def play(control_plane: ControlPlane, nats: LocalNats, users: BusUsers, endpoint: Endpoint) -> None:
+async def play(control_plane: ControlPlane, nats: LocalNats, users: BusUsers, endpoint: Endpoint, folder: Path) -> None:
+    with ExitStack() as stack:
+        for name in FILES:
+            stack.enter_context(PluginProcess(name, users.url(nats.url, PLUGIN.user)))
+        await played(control_plane, nats, users, endpoint, folder)
+
+
+async def played(control_plane: ControlPlane, nats: LocalNats, users: BusUsers, endpoint: Endpoint, folder: Path) -> None:
     async with (
         Kube(load(control_plane.kubeconfig), user_agent="kubectl") as kube,
         Bus.connect(as_user("sender", users, nats), service="sender", streams=()) as sender,
@@ -232,6 +252,7 @@ async def play(control_plane: ControlPlane, nats: LocalNats, users: BusUsers, en
             hopeless(scene),
             experimented(scene),
             refused(scene),
+            plugged(scene, endpoint, folder),
         )
         for topics, feed in heard:
             await eventually(_seen(topics), lambda seen: "completed" in seen, what="a topic that was subscribed to")
@@ -460,6 +481,19 @@ async def expired(scene: Scene) -> None:
     await eventually(is_gone, bool, what="the finished run to be deleted")
 
 
+async def plugged(scene: Scene, endpoint: Endpoint, folder: Path) -> None:
+    """A router, a step and a metric that are processes of somebody's own."""
+    metric = {"name": "load", "successCondition": "result.load >= 0", "provider": {"plugin": {METRIC: {}}}}
+    await scene.kube.create(ANALYSIS_TEMPLATE, of(scene, "load", spec={"metrics": [metric]}))
+    check = {"plugin": {"name": STEP, "config": {"url": f"{endpoint.url}/rate"}}}
+    steps = ({"setWeight": 50}, check, {"analysis": {"templates": [{"templateName": "load"}]}})
+    routing = {"trafficRouting": {"plugins": {ROUTER: {"folder": str(folder)}}}, "scaleDownDelaySeconds": 1}
+    await scene.apply(a_rollout("plugged", steps=steps, canary=routing))
+    await scene.until("plugged", healthy_on(BLUE))
+    await scene.set_image("plugged", YELLOW)
+    await scene.until("plugged", healthy_on(YELLOW))
+
+
 async def unreadable(scene: Scene, anyone: Bus) -> None:
     """Each consumer puts aside what nobody can read."""
     place = f"{scene.namespace}.nobody"
@@ -471,7 +505,10 @@ async def unreadable(scene: Scene, anyone: Bus) -> None:
         f"tidegate.rollout.started.{place}",
     ):
         await anyone.js.publish(subject, b"not JSON")
+    for kind in ("step", "router", "metric"):
+        await anyone.js.publish(f"tidegate.{kind}.answered.acme/garbled.call.{place}", b"not JSON")
     consumers = {consumer.name for each in CONSUMERS.values() for consumer in each}
+    consumers |= {PLANNER_ANSWERS, SHIFTER_ANSWERS, ANALYZER_ANSWERS}
 
     async def letters() -> set[str]:
         info = await anyone.js.stream_info("TIDEGATE_DEAD", subjects_filter=">")
