@@ -14,6 +14,8 @@ from typing import Any, Protocol
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tidegate.errors import KubeError
 from tidegate.keys import FENCE, POD_TEMPLATE_HASH
@@ -22,7 +24,7 @@ from tidegate.kube.credentials import load
 from tidegate.kube.errors import AlreadyExists, NotFound
 from tidegate.kube.kinds import CRD, GRPC_ROUTE, HTTP_ROUTE, INGRESS, ROLLOUT, Kind
 from tidegate.kube.memory import MemoryKube
-from tidegate.messages import Destination, HeaderRoute, RouterReport, Split
+from tidegate.messages import Destination, HeaderRoute, MirrorRoute, RouterReport, Split
 from tidegate_embedded import ControlPlane
 from tidegate_embedded.testing import create_namespace, shared_control_plane
 from tidegate_shifter.router import Ask, Feature, Owner, Refused, Stale
@@ -34,10 +36,12 @@ ROLLOUTS = Path(__file__).parents[2] / "deploy" / "crds" / "argoproj.io_rollouts
 UID = "5d0d0c2e-0000-4000-8000-000000000001"
 
 
-def split(canary: int, *, headers: tuple[str, ...] = ()) -> Split:
+def split(canary: int, *, headers: tuple[str, ...] = (), mirrors: tuple[str, ...] = (), experiment: int = 0) -> Split:
     return Split(
         canary=Destination(weight=canary, service="canary", hash="new"),
-        stable=Destination(weight=100 - canary, service="stable", hash="old"),
+        stable=Destination(weight=100 - canary - experiment, service="stable", hash="old"),
+        additional=(Destination(weight=experiment, service="candidate", hash="try"),) if experiment else (),
+        mirror_routes=tuple(MirrorRoute(name=name, match=({"path": {"prefix": "/"}},), percentage=5) for name in mirrors),
         header_routes=tuple(
             HeaderRoute(name=name, match=({"headerName": "X-Canary", "headerValue": {"exact": name}},)) for name in headers
         ),
@@ -65,6 +69,8 @@ class Row:
     """What the router writes, where it makes objects of its own, each for one Rollout."""
     lacks: frozenset[Feature] = frozenset()
     """What the router can do, but not with this kind of object."""
+    added: str = ""
+    """Where a path ends below which an object may hold more than its author wrote while traffic is divided, beside weights."""
     accept: Callable[[dict[str, Any]], dict[str, Any]] | None = field(default=None)
     """The status that the router's controller would write for this object, for routers that verify."""
 
@@ -97,11 +103,14 @@ def grpc_matches(path: str) -> dict[str, Any]:
 
 
 def gateway_weights(route: dict[str, Any]) -> list[tuple[int, int]]:
+    """In percent of both: a stable alone has all, whatever its author had it weigh."""
     found = []
     for rule in route["spec"]["rules"]:
         weights = {each["name"]: each["weight"] for each in rule["backendRefs"]}
         if "stable" in weights:
-            found.append((weights.get("canary", 0), weights["stable"]))
+            copied = rule.get("name", "").startswith(("first", "second"))
+            total = 100 if copied or "candidate" in weights else weights.get("canary", 0) + weights["stable"]
+            found.append((100 * weights.get("canary", 0) // total, 100 * weights["stable"] // total))
     return found
 
 
@@ -140,6 +149,7 @@ def gateway_row(kind: Kind, config: dict[str, Any], route: dict[str, Any], *, la
         foreign=gateway_foreign,
         crds=(f"gateway.networking.k8s.io_{kind.plural}.yaml",),
         lacks=lacks,
+        added="backendRefs",
         accept=gateway_acceptance,
     )
 
@@ -150,9 +160,14 @@ TCP = {"metadata": gateway_route(http_matches)["metadata"], "spec": {"parentRefs
 ROWS = {
     "gateway-http": gateway_row(HTTP_ROUTE, {"httpRoute": "web"}, gateway_route(http_matches)),
     "gateway-grpc": gateway_row(
-        GRPC_ROUTE, {"grpcRoutes": [{"name": "web", "useHeaderRoutes": True}]}, gateway_route(grpc_matches)
+        GRPC_ROUTE,
+        {"grpcRoutes": [{"name": "web", "useHeaderRoutes": True}]},
+        gateway_route(grpc_matches),
+        lacks=frozenset({Feature.MIRROR_ROUTES}),
     ),
-    "gateway-tcp": gateway_row(TCP_ROUTE, {"tcpRoute": "web"}, TCP, lacks=frozenset({Feature.HEADER_ROUTES})),
+    "gateway-tcp": gateway_row(
+        TCP_ROUTE, {"tcpRoute": "web"}, TCP, lacks=frozenset({Feature.HEADER_ROUTES, Feature.MIRROR_ROUTES})
+    ),
 }
 
 
@@ -381,7 +396,8 @@ def mapping_weights(obj: dict[str, Any]) -> list[tuple[int, int]]:
 
 
 def apisix_route() -> dict[str, Any]:
-    backends = [{"serviceName": name, "servicePort": 80, "weight": 1} for name in ("stable", "canary", "discovery")]
+    weights = {"stable": 100, "canary": 0, "discovery": 7}
+    backends = [{"serviceName": name, "servicePort": 80, "weight": weight} for name, weight in weights.items()]
     rules = [
         {"name": "web", "match": {"hosts": ["app.local"], "paths": ["/*"]}, "backends": backends, "priority": 3},
         {"name": "other", "match": {"paths": ["/other"]}, "backends": [{"serviceName": "other", "servicePort": 80}]},
@@ -401,7 +417,8 @@ def apisix_foreign(obj: dict[str, Any]) -> Any:
 
 
 def app_mesh_targets(*nodes: str) -> list[dict[str, Any]]:
-    return [{"virtualNodeRef": {"name": name}, "weight": 1} for name in nodes]
+    weights = {"stable": 100, "canary": 0}
+    return [{"virtualNodeRef": {"name": name}, "weight": weights.get(name, 1)} for name in nodes]
 
 
 def app_mesh_route(name: str, *nodes: str) -> dict[str, Any]:
@@ -811,3 +828,131 @@ async def test_a_refusal_of_the_api_server_comes_through_as_it_is(bench):
     bench.before_write += [refuse]
     with pytest.raises(KubeError, match="admission webhook said no"):
         await bench.apply(split(20))
+
+
+# --- any sequence -----------------------------------------------------------------------------------------------------------
+
+ROUTES = st.sampled_from([(), ("first",), ("second",), ("first", "second")])
+ASKED = st.builds(
+    lambda canary, headers, mirrors, experiment: (canary, headers, tuple(sorted({*mirrors} - {*headers})), experiment),
+    st.integers(0, 90), ROUTES, ROUTES, st.sampled_from([0, 0, 5]),
+)  # fmt: skip
+EDITS = st.sampled_from(["annotated", "applied again", "set back"])
+
+
+def able(asked: tuple[int, tuple[str, ...], tuple[str, ...], int], row: Row) -> Split:
+    """The split without what the router of this row cannot do."""
+    canary, headers, mirrors, experiment = asked
+    supports = ROUTERS[row.router](MemoryKube()).supports - row.lacks
+    return split(
+        canary,
+        headers=headers if Feature.HEADER_ROUTES in supports else (),
+        mirrors=mirrors if Feature.MIRROR_ROUTES in supports else (),
+        experiment=experiment if Feature.ADDITIONAL_DESTINATIONS in supports else 0,
+    )
+
+
+class Author:
+    """Whoever else writes the objects of a row: people, and GitOps tools."""
+
+    def __init__(self, bench: KubeBench) -> None:
+        self.bench = bench
+        self.notes: dict[str, str] = {}
+        self.before = {obj["metadata"]["name"]: deepcopy(obj["spec"]) for _, obj in bench.row.objects}
+
+    async def edits(self, how: str, number: int) -> None:
+        for kind, obj in self.bench.row.objects:
+            found = await self.bench.kube.get(kind, self.bench.namespace, obj["metadata"]["name"])
+            match how:
+                case "annotated":
+                    self.notes[f"note-{number}"] = "x"
+                    found["metadata"].setdefault("annotations", {})[f"note-{number}"] = "x"
+                case "applied again":
+                    found["spec"] = deepcopy(obj["spec"])
+                case _:
+                    found["spec"] = deepcopy(self.before[obj["metadata"]["name"]])
+            self.bench.kube.put(kind, found)
+
+    async def remembers(self) -> None:
+        """How the objects are: they may be set back to it."""
+        for kind, obj in self.bench.row.objects:
+            found = await self.bench.kube.get(kind, self.bench.namespace, obj["metadata"]["name"])
+            self.before[obj["metadata"]["name"]] = found["spec"]
+
+    async def foreign(self) -> list[Any]:
+        """All that is not the Rollout's, without this author's own notes."""
+        found = []
+        for kind, obj in self.bench.row.objects:
+            live = await self.bench.kube.get(kind, self.bench.namespace, obj["metadata"]["name"])
+            annotations = live["metadata"].get("annotations") or {}
+            assert {key: annotations.get(key) for key in self.notes} == self.notes
+            live["metadata"]["annotations"] = {key: text for key, text in annotations.items() if key not in self.notes}
+            rest = live["spec"] if self.bench.row.creates else self.bench.row.foreign(live)
+            found.append((live["metadata"].get("labels"), rest))
+        return found
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+@given(st.lists(st.one_of(ASKED, EDITS), max_size=7), ASKED)
+@settings(max_examples=40)
+def test_any_sequence_of_splits_routes_aborts_and_edits_of_others_ends_with_what_was_asked_last(row, sequence, last):
+    """And with all of it over, nothing is left but what its author wrote. A new router is covered by its row."""
+
+    async def played() -> None:
+        kube = MemoryKube()
+        for kind, obj in row.objects:
+            await kube.create(kind, in_namespace(deepcopy(obj), "here"))
+        bench = KubeBench(row, kube, "here")
+        await bench.apply(split(2), fence=0)
+        await bench.apply(split(0), fence=1)
+        author = Author(bench)
+        untouched = await author.foreign()
+        for fence, each in enumerate([*sequence, last], start=2):
+            if isinstance(each, str):
+                await author.edits(each, fence)
+                continue
+            await bench.apply(able(each, row), fence=fence)
+            if not each[-1]:  # who brings an experiment's backend back, later, makes it theirs
+                await author.remembers()
+        asked = able(last, row)
+        assert await bench.weights() == {(asked.canary.weight, asked.stable.weight)}
+        named = {each.name for each in (*asked.header_routes, *asked.mirror_routes)}
+        assert {name.partition("-")[0] for name in await bench.managed()} == named
+        versions = await bench.versions()
+        assert (await bench.apply(asked, fence=98)).state == "applied"
+        assert await bench.versions() == versions
+        await bench.apply(split(0), fence=99)  # an abort: at once, whatever there was
+        assert await bench.weights() == {(0, 100)}
+        assert await bench.managed() == []
+        assert await author.foreign() == untouched
+
+    asyncio.run(played())
+
+
+def differences(wrote: Any, live: Any, path: str = "") -> list[str]:
+    """Where an object is not as its author wrote it. What the author did not write cannot differ: so GitOps tools compare."""
+    if isinstance(wrote, dict) and isinstance(live, dict):
+        return [found for key, value in wrote.items() for found in differences(value, live.get(key), f"{path}.{key}")]
+    if isinstance(wrote, list) and isinstance(live, list) and len(wrote) == len(live):
+        return [found for at, value in enumerate(wrote) for found in differences(value, live[at], path)]
+    return [] if wrote == live else [path]
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+async def test_an_author_who_applies_the_manifest_again_finds_only_weights_changed_during_and_nothing_after(row):
+    """GW#208, GW#203: a lasting difference has GitOps tools and us overwrite one another for ever."""
+    kube = MemoryKube()
+    for kind, obj in row.objects:
+        await kube.create(kind, in_namespace(deepcopy(obj), "here"))
+    bench = KubeBench(row, kube, "here")
+
+    async def differing() -> set[str]:
+        found = [await kube.get(kind, "here", obj["metadata"]["name"]) for kind, obj in row.objects]
+        return {each for (_, obj), live in zip(row.objects, found, strict=True) for each in differences(obj, live)}
+
+    for fence, canary in enumerate((0, 20, 100)):
+        await bench.apply(split(canary), fence=fence)
+        during = {each for each in await differing() if not each.endswith((".weight", f".{row.added}"))}
+        assert during == set()
+    await bench.apply(split(0), fence=3)
+    assert await differing() == set()

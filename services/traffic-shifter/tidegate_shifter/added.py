@@ -1,6 +1,7 @@
 """What of a shared object only we put there, so that a finished rollout leaves the object as it was found (N46). Pure.
 
-One entry per Rollout, like the fence: `<namespace>/<rollout>=<what>+<what>`: backends, and the rules of managed routes.
+One entry per Rollout, like the fence: `<namespace>/<rollout>=<what>+<what>`: backends, the rules of managed routes, and what stable
+weighed while nothing was divided.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,6 +12,7 @@ from tidegate_shifter.router import Owner
 
 ADDED: Final = "tidegate.dev/added-backends"
 MANAGED_RULES: Final = "tidegate.dev/managed-rules"
+RESTING_WEIGHTS: Final = "tidegate.dev/resting-weights"
 
 
 def added_by(owner: Owner, manifest: Mapping[str, Any], *, key: str = ADDED) -> set[str]:

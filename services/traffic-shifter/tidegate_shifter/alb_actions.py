@@ -63,7 +63,8 @@ def patched(manifest: Object | None, context: Context) -> Object:
     annotations = {key: text for key, text in held.items() if key not in going} | wanted
     annotations[MANAGED_ALB_ANNOTATIONS] = _json(dict(sorted(managed.items())))
     ours = in_order(context.split.header_routes, context.split.managed_routes)
-    everyone = {*noted, *(route.name for route in ours)}
+    theirs = {name for rollout, keys in managed.items() if rollout != context.owner.name for name in _noted_routes(keys, context)}
+    everyone = {*noted, *(route.name for route in ours), *(set(context.split.managed_routes) - theirs)}
     rules = [_with_header_paths(rule, [route.name for route in ours], everyone) for rule in rules]
     spec = {**manifest["spec"]} | ({"rules": rules} if rules else {})
     return {**manifest, "metadata": {**manifest["metadata"], "annotations": annotations}, "spec": spec}

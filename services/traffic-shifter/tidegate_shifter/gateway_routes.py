@@ -7,7 +7,7 @@ backendRefs, weights, rules, filters and annotations stay as they are (GW#203).
   rule they are made from) or, where the cluster drops those, by a note on the route itself; and by leading to our Services only.
   No index is kept elsewhere that a restart could lose (GW#191), and all are computed anew, so they cannot pile up (AR#3276).
 * A backendRef that only we put there (the canary's beside a lone stable, an experiment's) is noted in an annotation and removed
-  when its weight is 0, so that a finished rollout leaves the list as it was found (N46).
+  when its weight is 0; so is what stable weighed. A finished rollout leaves the list as it was found (N46).
 * While traffic is divided the route carries the plugin's in-progress label and its list of active rollouts, which GitOps ignore
   rules are written against.
 """
@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from tidegate.kube.kinds import HTTP_ROUTE, Kind, Object
 from tidegate.messages import HeaderRoute, Split
-from tidegate_shifter.added import MANAGED_RULES, added_by, with_added
+from tidegate_shifter.added import MANAGED_RULES, RESTING_WEIGHTS, added_by, with_added
 from tidegate_shifter.fence import annotation_of, with_annotation, with_label
 from tidegate_shifter.managed import ManagedRoute, in_order, string_match
 from tidegate_shifter.router import Owner, Refused
@@ -75,6 +75,11 @@ class Context:
         every = (split.canary, *split.additional, split.stable)
         return {each.service: each.weight for each in every if each.service}
 
+    @property
+    def is_divided(self) -> bool:
+        """Whether anything but stable gets a share."""
+        return bool(self.split.canary.weight or self.split.additional)
+
     def service_of(self, ref: Json) -> str | None:
         """The Service of the Rollout's own namespace that a backendRef leads to."""
         is_service = ref.get("group", "") in CORE and ref.get("kind", "Service") == "Service"
@@ -94,15 +99,36 @@ def patched(manifest: Object | None, context: Context) -> Object:
     if not ours:
         which = f"rule {context.route.rule!r}" if context.route.rule else "rule"
         raise Refused(f"{context.target} has no {which} with a backendRef to the stable Service {context.split.stable.service!r}")
-    added = added_by(context.owner, manifest) | {
-        service for service in context.weights if not any(context.ref_in(rule, service) for rule in ours)
-    }
-    weighted = [with_weights(rule, context, added) if is_weighted(rule, context) else rule for rule in rules]
-    present = [service for service in added if any(context.ref_in(rule, service) for rule in weighted)]
+    added, resting = notes_of(manifest, ours, context)
+    weighted = [with_weights(rule, context, added, resting) if is_weighted(rule, context) else rule for rule in rules]
     managed = list(managed_rules([rule for rule in weighted if is_weighted(rule, context)], context))
     result = {**manifest, "spec": {**manifest["spec"], "rules": [*managed, *weighted]}}
     noted = with_added(result, context.owner, map(fingerprint, managed), key=MANAGED_RULES)
-    return with_marks(with_added(noted, context.owner, present), context)
+    if not context.is_divided:
+        added, resting = set(), {}
+    noted = with_added(noted, context.owner, added)
+    noted = with_added(noted, context.owner, (f"{key}@{weight}" for key, weight in resting.items()), key=RESTING_WEIGHTS)
+    return with_marks(noted, context)
+
+
+def notes_of(manifest: Object, ours: list[Json], context: Context) -> tuple[set[str], dict[str, int]]:
+    """What was noted when the traffic was first divided, or is to be noted now: the backendRefs that are not the author's, as
+    `<service>@<rule>`, and the weight of stable in each rule."""
+    added = added_by(context.owner, manifest)
+    held = added_by(context.owner, manifest, key=RESTING_WEIGHTS)
+    resting = {key: int(weight) for key, _, weight in (each.partition("@") for each in held) if weight.isdigit()}
+    for rule in ours:
+        key = rule_key(rule)
+        missing = {service for service, weight in context.weights.items() if weight and not context.ref_in(rule, service)}
+        added |= {f"{service}@{key}" for service in missing}
+        if not held and not (context.ref_in(rule, context.split.canary.service) or {}).get("weight"):
+            resting[key] = (context.ref_in(rule, context.split.stable.service) or {}).get("weight", 1)
+    return added, resting
+
+
+def rule_key(rule: Json) -> str:
+    known = json.dumps([rule.get("name"), rule.get("matches")], sort_keys=True)
+    return hashlib.blake2b(known.encode(), digest_size=4).hexdigest()
 
 
 def own_rules(manifest: Object, context: Context) -> list[Json]:
@@ -127,12 +153,16 @@ def is_weighted(rule: Json, context: Context) -> bool:
     return named and context.ref_in(rule, context.split.stable.service) is not None
 
 
-def with_weights(rule: Json, context: Context, added: set[str]) -> Json:
-    weights = context.weights
+def with_weights(rule: Json, context: Context, added: set[str], resting: Mapping[str, int]) -> Json:
+    """While nothing is divided stable weighs what its author gave it: all of ours is its, whatever the number."""
+    weights, key = context.weights, rule_key(rule)
+    stable = context.split.stable.service
+    if not context.is_divided and stable:
+        weights[stable] = resting.get(key) or context.split.max_weight
     refs: list[Json] = []
     for ref in rule["backendRefs"]:
         service = context.service_of(ref)
-        if service in added and not weights.get(service):
+        if f"{service}@{key}" in added and not weights.get(service or ""):
             continue
         refs.append({**ref, "weight": weights[service]} if service in weights else ref)
     for service, weight in weights.items():
@@ -152,7 +182,7 @@ def with_marks(manifest: Object, context: Context) -> Object:
     marks, split, key = context.marks, context.split, str(context.owner)
     if marks.disabled:
         return manifest
-    divided = bool(split.canary.weight or split.additional or split.header_routes or split.mirror_routes)
+    divided = bool(context.is_divided or split.header_routes or split.mirror_routes)
     active = [name for name in (annotation_of(manifest, marks.active) or "").split(",") if name and name != key]
     active = sorted({*active, key}) if divided else active
     labels = manifest["metadata"].get("labels") or {}

@@ -133,6 +133,17 @@ def test_two_rollouts_on_one_ingress_keep_out_of_each_others_way():
         patched(both, context(rollout="pay", rootService="pay", headers=(header("first"),)))
 
 
+def test_a_managed_path_that_somebody_brought_back_goes_again():
+    """Without its action the load balancer controller would refuse the whole Ingress. Another rollout's path of that name stays."""
+    found = patched(ingress(), context())
+    back = deepcopy(found)
+    back["spec"]["rules"][0]["http"]["paths"].insert(0, path("first", "/*"))
+    assert paths(patched(back, context())) == ["stable"]
+    both = ingress(rule(path("stable"), path("pay", "/pay")))
+    theirs = patched(both, context(50, rollout="pay", rootService="pay", headers=(header(),)))
+    assert paths(patched(theirs, context())) == ["first", "stable", "pay"]
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"app": 1}'])
 def test_unreadable_bookkeeping_is_refused_not_overwritten(text):
     with pytest.raises(Refused, match="managed-alb-annotations is") as refused:

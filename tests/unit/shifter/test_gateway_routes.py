@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tidegate.kube.kinds import GRPC_ROUTE, HTTP_ROUTE, Kind
 from tidegate.messages import Destination, HeaderRoute, MirrorRoute, Split
-from tidegate_shifter.added import ADDED
-from tidegate_shifter.gateway_routes import Context, Marks, Route, patched
+from tidegate_shifter.added import ADDED, RESTING_WEIGHTS
+from tidegate_shifter.gateway_routes import Context, Marks, Route, patched, rule_key
 from tidegate_shifter.router import Owner, Refused
 from tidegate_shifter.writing import Target
 
@@ -69,13 +69,15 @@ def test_only_our_two_weights_change():
 
 
 def test_a_canary_beside_a_lone_stable_comes_on_its_port_and_goes_with_its_weight():
-    found = route(rule("/", ref("stable", 1, port=8080)))
+    """And stable weighs what it did before: all that is ours is its, whatever the number (GW#208)."""
+    found = route(rule("/", ref("stable", 1, port=8080)), rule("/both", ref("stable", 7), ref("canary", 0)))
+    assert patched(found, context(0)) == found
     made = patched(found, context(20))
     assert made["spec"]["rules"][0]["backendRefs"] == [ref("stable", 80, port=8080), ref("canary", 20, port=8080)]
-    assert made["metadata"]["annotations"][ADDED] == "shop/app=canary"
-    rest = patched(made, context(0))
-    assert rest["spec"]["rules"][0]["backendRefs"] == [ref("stable", 100, port=8080)]
-    assert ADDED not in rest["metadata"]["annotations"]
+    assert made["metadata"]["annotations"][ADDED] == f"shop/app=canary@{rule_key(found['spec']['rules'][0])}"
+    rest = patched(patched(made, context(100)), context(0))
+    assert rest["spec"] == found["spec"]
+    assert rest["metadata"].get("annotations", {}) == {}
 
 
 def test_a_canary_that_was_there_before_stays_with_weight_0():
@@ -277,7 +279,7 @@ def test_marks_can_be_renamed_and_switched_off():
     assert (named["labels"], named["annotations"]["a"]) == ({"l": "v"}, "shop/app")
     off = patched(found, context(20, marks=Marks(disabled=True)))["metadata"]
     assert "labels" not in off
-    assert set(off["annotations"]) == {ADDED}
+    assert set(off["annotations"]) == {ADDED, RESTING_WEIGHTS}
 
 
 # --- for every split --------------------------------------------------------------------------------------------------------
