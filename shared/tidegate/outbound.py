@@ -8,6 +8,8 @@ URLs come from whoever may write an AnalysisTemplate; the process that measures 
   these; a name does not, since whoever owns the name chooses the address.
 - At most 1 MiB of answer is read, and compressed answers are refused: a few kilobytes can unfold into gigabytes.
 - A time-out covers the whole call, so an answer that drips cannot hold it open.
+- There is no limit of connections: waiting for one would let slow servers delay the others. How many calls are made at once is
+  limited where they are made.
 - No cookie is kept and no header is added that the caller did not name, but User-Agent and Accept-Encoding.
 
 Certificates are verified against the system's roots unless the metric says `insecure`. Proxies of the environment are not used.
@@ -29,6 +31,7 @@ from typing import Final, Self
 import httpcore
 import httpx
 
+from tidegate.connections import Connections
 from tidegate.errors import TidegateError
 
 MOST_BYTES: Final = 1024 * 1024
@@ -36,9 +39,6 @@ MOST_REDIRECTS: Final = 10
 LOOK_UPS: Final = 64
 """Names looked up at once. The loop's own pool has as few as five threads, and one dead name server would fill them for all."""
 METADATA_SERVICES: Final = frozenset({"fd00:ec2::254", "100.100.100.200", "192.0.0.192"})  # AWS, Alibaba, Oracle
-CONNECTIONS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=30.0)
-"""No limit of connections here: waiting for one would let slow servers delay the others. How much is measured at once is limited
-where measurements are started."""
 
 
 class CallFailed(TidegateError):  # noqa: N818 - reads as the fact it states
@@ -143,21 +143,15 @@ def _client(backend: httpcore.AsyncNetworkBackend, *, insecure: bool) -> httpx.A
 
 
 class _Transport(httpx.AsyncHTTPTransport):
-    """httpx's own, with our backend beneath: httpx has no parameter for it, and httpx is pinned to one minor version."""
+    """httpx's own, with our connections beneath: httpx has no parameter for it, and httpx is pinned to one minor version."""
 
     def __init__(self, backend: httpcore.AsyncNetworkBackend, *, insecure: bool) -> None:
         trust = ssl.create_default_context()
         if insecure:
             trust.check_hostname = False
             trust.verify_mode = ssl.CERT_NONE
-        super().__init__(verify=trust, limits=CONNECTIONS)
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=trust,
-            max_connections=CONNECTIONS.max_connections,
-            max_keepalive_connections=CONNECTIONS.max_keepalive_connections,
-            keepalive_expiry=CONNECTIONS.keepalive_expiry,
-            network_backend=backend,
-        )
+        super().__init__(verify=trust)
+        self._pool = Connections(trust=trust, backend=backend)  # type: ignore[assignment] # it asks for no more than this has
 
 
 class _GuardedBackend(httpcore.AsyncNetworkBackend):

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from analyses import Drift, drifted
 from measuring import AuditLog, Costs, Write
 from scenarios import Fleet
 
@@ -28,7 +29,8 @@ from tidegate_cli.local.stack import install_crds
 from tidegate_embedded import ControlPlane, Options
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+ROLLOUTS, ANALYSES = "measured", "measured analyses"
+"""What stands between two markers of the document."""
 SETTLE = 3.0  # seconds for Events and outcomes to drain before CPU is read
 
 
@@ -77,7 +79,7 @@ AnotherPlanner = Callable[[], AbstractContextManager[Pids]]
 async def run(plane: ControlPlane, pids: Pids, another_planner: AnotherPlanner, sizes: argparse.Namespace) -> list[Figures]:
     audit = AuditLog(plane.audit_log)
     found = []
-    async with Kube(load(plane.kubeconfig), user_agent="tidegate-bench", connections=200) as kube:
+    async with _kube(plane) as kube:
         async with Fleet(kube, "bench-alone") as fleet:
             await fleet.create(["app"], replicas=5)
             await fleet.change(["app"], "demo:warm")
@@ -95,6 +97,15 @@ async def run(plane: ControlPlane, pids: Pids, another_planner: AnotherPlanner, 
                     both = {**pids, **more}
                     found.append(await measured(f"(d) {len(names)} rollouts, two planners", fleet, names, 1, audit, both))
     return found
+
+
+async def analyses(plane: ControlPlane, pids: Pids, runs: int) -> Drift:
+    async with _kube(plane) as kube:
+        return await drifted(kube, pids, runs=runs, seconds=60.0)
+
+
+def _kube(plane: ControlPlane) -> Kube:
+    return Kube(load(plane.kubeconfig), user_agent="tidegate-bench", connections=200)
 
 
 def _names(count: int) -> list[str]:
@@ -135,10 +146,13 @@ def machine() -> str:
     return f"Measured {when} on {os.cpu_count()} cores of {model}, {python}, load {load:.1f}."
 
 
-def store(text: str) -> None:
-    before = DOCUMENT.read_text() if DOCUMENT.exists() else f"# Benchmarks\n\n{BEGIN}\n{END}\n"
-    head, _, rest = before.partition(BEGIN)
-    DOCUMENT.write_text(f"{head}{BEGIN}\n\n{text}\n\n{END}{rest.partition(END)[2]}")
+def store(part: str, text: str) -> None:
+    begin, end = f"<!-- {part}: begin -->", f"<!-- {part}: end -->"
+    before = DOCUMENT.read_text() if DOCUMENT.exists() else "# Benchmarks\n"
+    head, found, rest = before.partition(begin)
+    if not found:
+        head, rest = f"{head}\n", f"{end}\n"
+    DOCUMENT.write_text(f"{head}{begin}\n\n{text}\n\n{end}{rest.partition(end)[2]}")
 
 
 def main() -> None:
@@ -146,6 +160,8 @@ def main() -> None:
     options.add_argument("--alone", type=int, default=10, help="rounds of the single rollout")
     options.add_argument("--together", type=int, default=200, help="rollouts changed at once")
     options.add_argument("--shared", type=int, default=400, help="rollouts for one planner, then for two; 0 leaves it out")
+    options.add_argument("--analyses", type=int, default=2000, help="analysis runs measured at once; 0 leaves it out")
+    options.add_argument("--only-analyses", action="store_true", help="leave the rollouts out")
     options.add_argument("--dry", action="store_true", help="do not touch docs/benchmarks.md")
     options.add_argument("--logs", action="store_true", help="print the logs of the services")
     given = options.parse_args()
@@ -160,12 +176,17 @@ def main() -> None:
                     yield more.pids
 
             pids = {**services.pids, "nats": nats.pid}
-            text = report(asyncio.run(run(plane, pids, another_planner, given)))
+            texts = {}
+            if not given.only_analyses:
+                texts[ROLLOUTS] = f"{machine()}\n\n{report(asyncio.run(run(plane, pids, another_planner, given)))}"
+            if given.analyses:
+                texts[ANALYSES] = f"{machine()}\n\n{asyncio.run(analyses(plane, pids, given.analyses)).report()}"
             if given.logs:
                 print(*(path.read_text() for path in Path(logs).glob("*.log")))
-    print(f"\n{machine()}\n\n{text}")
-    if not given.dry:
-        store(f"{machine()}\n\n{text}")
+    for part, text in texts.items():
+        print(f"\n{text}")
+        if not given.dry:
+            store(part, text)
 
 
 if __name__ == "__main__":

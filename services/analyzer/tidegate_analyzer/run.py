@@ -42,6 +42,8 @@ class _Life:
     uid: str
     tasks: dict[str, asyncio.Task[Taken]] = field(default_factory=dict)
     taken: list[Taken] = field(default_factory=list)
+    gathering: bool = False
+    """A look waits for what ends now, and will write it down."""
     secrets: frozenset[str] | None = None
     """Values of Secrets, to be hidden; None until they were fetched."""
 
@@ -159,12 +161,18 @@ class Runs:
             del life.tasks[name]
         if not task.cancelled():
             life.taken.append(task.result())
-            self.wake(key)
+            if not life.gathering:
+                self.wake(key)
 
     async def _gather(self, life: _Life) -> None:
-        if life.tasks:
+        if not life.tasks:
+            return
+        life.gathering = True
+        try:
             await asyncio.wait(life.tasks.values(), timeout=GATHER)
             await asyncio.sleep(0)  # their callbacks
+        finally:
+            life.gathering = False
 
     # --- writing -------------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from tidegate_analyzer.expression import checker, folding, parser, syntax
@@ -30,6 +31,8 @@ __all__ = [
 ]  # fmt: skip
 
 _DEFAULT_BUDGET = Budget()
+_REMEMBERED = 256
+"""Conditions, which are few and come again with every measurement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ def presentable(value: Any, *, budget: Budget = _DEFAULT_BUDGET) -> Any:
 
 def _read(text: str) -> Program:
     with _told_where(text):
-        return Program(text, parser.tree(text))
+        return Program(text, _tree(text))
 
 
 def _evaluated(program: Program, result: Any, now: datetime | None, meter: Meter) -> Any:
@@ -89,9 +92,19 @@ def _evaluated(program: Program, result: Any, now: datetime | None, meter: Meter
         with _told_where(program.source):
             value = metric_value(result)
             checker.check(program.tree, nature_of(value))
-            return Evaluation(value, now, meter).value(folding.folded(program.tree))
+            return Evaluation(value, now, meter).value(_plan(program.source))
     except RecursionError as error:
         raise ExpressionError("values are nested too deeply") from error
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _tree(text: str) -> syntax.Node:
+    return parser.tree(text)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _plan(text: str) -> syntax.Node:
+    return folding.folded(_tree(text))
 
 
 @contextmanager
