@@ -37,6 +37,9 @@ class Connections:
             await self._idle.popleft().aclose()
 
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
+        scheme = request.url.scheme.decode()
+        if scheme not in {"http", "https"}:
+            raise httpcore.UnsupportedProtocol(f"the URL must begin with http:// or https://, not with {scheme!r}")
         connection = await self._taken(request.url.origin)
         try:
             response = await connection.handle_async_request(request)
