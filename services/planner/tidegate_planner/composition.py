@@ -151,7 +151,8 @@ class Planner:
             worker.start(members.me, members.live)
         self._service.spawn(self._resync(), name="resync")
         await self._bus.open_ask_door((RolloutRequested, RolloutCommanded))
-        requests = Requests(kube=self._kube, bus=self._bus, namespace=self._settings.namespace)
+        settings = self._settings
+        requests = Requests(kube=self._kube, bus=self._bus, namespace=settings.namespace, instance=settings.instance_id)
         return {PLANNER_REQUESTS: {RolloutRequested: requests.on_requested, RolloutCommanded: requests.on_commanded}}
 
     async def __aenter__(self) -> Self:

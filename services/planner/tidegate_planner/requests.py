@@ -21,6 +21,7 @@ from tidegate.kube.kinds import REPLICA_SET, ROLLOUT, Kind
 from tidegate.kube.patches import merged, pointer
 from tidegate.messages import RequestAnswered, RolloutCommanded, RolloutRequested
 from tidegate.verbs import JsonPatch, MergePatch, Patch
+from tidegate_planner.observe import instance_of
 from tidegate_planner.validation import message as problem_message
 from tidegate_planner.validation import problems
 
@@ -36,11 +37,13 @@ class Answers(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Requests:
-    """The handlers of `rollout.requested` and `rollout.command.*`. `namespace` is the only one served, None serves all."""
+    """The handlers of `rollout.requested` and `rollout.command.*`. `namespace` is the only one served, None serves all; `instance`:
+    only Rollouts with this instance id are (`argo-behaviour.md` 14)."""
 
     kube: Kube
     bus: Answers
     namespace: str | None = None
+    instance: str = ""
 
     async def on_requested(self, request: RolloutRequested, envelope: Envelope) -> None:
         self._refuse_foreign_namespace(request.namespace)
@@ -60,6 +63,7 @@ class Requests:
         self._refuse_foreign_namespace(command.namespace)
         try:
             rollout = await self.kube.get(ROLLOUT, command.namespace, command.name)
+            self._refuse_foreign_instance(rollout)
             workload = await self._undone_in(command, rollout)
             command_id, place = _digest(envelope.id), _place(command, rollout, workload)
             noted = _noted_commands(rollout)
@@ -121,6 +125,7 @@ class Requests:
         """Create it, or change what it says; fields it does not mention (a scaled `replicas`, say) stay."""
         wanted = _whole_manifest(request, manifest, asked_by)
         _refuse_invalid(wanted)
+        self._refuse_foreign_instance(wanted)
         try:
             with contextlib.suppress(AlreadyExists):
                 return await self.kube.create(ROLLOUT, wanted)
@@ -133,6 +138,7 @@ class Requests:
 
     async def _change(self, request: RolloutRequested, asked_by: Json) -> dict[str, Any]:
         rollout = await self.kube.get(ROLLOUT, request.namespace, request.name)
+        self._refuse_foreign_instance(rollout)
         if request.patch is not None:
             metadata = {**_named_metadata(request.patch), "annotations": {**_annotations(request.patch), **asked_by}}
             body = {**request.patch, "metadata": metadata}
@@ -178,6 +184,14 @@ class Requests:
                 uid=metadata.get("uid"),
             ),
         )
+
+    def _refuse_foreign_instance(self, rollout: Json) -> None:
+        """What would be written here nobody of this installation would act on, and its sender would wait for ever."""
+        name, theirs = rollout["metadata"]["name"], instance_of(rollout)
+        if theirs != self.instance:
+            told = f"the label {keys.INSTANCE_ID}: {theirs}" if theirs else f"no label {keys.INSTANCE_ID}"
+            served = f"those with {self.instance}" if self.instance else "those without it"
+            raise GiveUp(f"Rollout {name} has {told}; this planner serves {served} only")
 
     def _refuse_foreign_namespace(self, namespace: str) -> None:
         if self.namespace is not None and namespace != self.namespace:

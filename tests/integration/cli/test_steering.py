@@ -10,6 +10,7 @@ import yaml
 from tidegate.kube.client import Kube
 from tidegate.kube.credentials import load
 from tidegate.kube.kinds import ROLLOUT
+from tidegate.testing import a_deployment, a_referring_rollout
 from tidegate_cli.demo.play import seed_manifest
 from tidegate_embedded import ControlPlane
 
@@ -45,6 +46,39 @@ def test_verbs_write_spec_and_status(cli: Any, stored: Callable[[], Rollout]) ->
     assert rollout["spec"]["paused"] is False
     assert rollout["spec"]["restartAt"]
     assert rollout["spec"]["template"]["spec"]["containers"][0]["image"] == "argoproj/rollouts-demo:yellow"
+
+
+def test_verbs_change_the_workload_that_a_rollout_refers_to(cli: Any, control_plane: ControlPlane, namespace: str) -> None:
+    """Its ReplicaSets are as a controller would have left them, with what that has put in."""
+    apps, argo = f"/apis/apps/v1/namespaces/{namespace}", f"/apis/argoproj.io/v1alpha1/namespaces/{namespace}"
+    control_plane.client.post(f"{apps}/deployments", a_deployment(replicas=0))
+    rollout = control_plane.client.post(f"{argo}/rollouts", a_referring_rollout())
+    owner = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "web", "uid": rollout["metadata"]["uid"]}
+    for revision, image in ((1, "demo:red"), (2, "demo:blue")):
+        template = a_deployment(image=image)["spec"]["template"]
+        labels = {"app": "web", "rollouts-pod-template-hash": f"h{revision}"}
+        template["metadata"]["labels"] = {**labels, "role": "stable"}
+        annotations = {
+            "rollout.argoproj.io/revision": str(revision),
+            "rollout.argoproj.io/ephemeral-metadata": '{"labels":{"role":"stable"}}',
+        }
+        metadata = {"name": f"web-h{revision}", "labels": labels, "annotations": annotations, "ownerReferences": [owner]}
+        spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
+        control_plane.client.post(f"{apps}/replicasets", {"metadata": metadata, "spec": spec})
+
+    def template_now() -> Rollout:
+        return dict(control_plane.client.get(f"{apps}/deployments/web")["spec"]["template"])
+
+    done = cli("undo", "web")
+    assert done.stdout == "rollout 'web' undo to revision 1\n", done.stderr
+    assert template_now()["spec"]["containers"][0]["image"] == "demo:red"
+    assert template_now()["metadata"]["labels"] == {"app": "web"}
+    assert cli("undo", "web", "--to-revision", "1").stdout == (
+        "skipped rollback (current template already matches revision 1)\n"
+    )
+    assert cli("set", "image", "web", "app=demo:green").stdout == "deployment 'web' of rollout 'web' image updated\n"
+    assert template_now()["spec"]["containers"][0]["image"] == "demo:green"
+    assert not control_plane.client.get(f"{argo}/rollouts/web")["spec"].get("template")
 
 
 def test_a_missing_rollout_is_told_with_those_there_are(cli: Any, stored: Callable[[], Rollout], namespace: str) -> None:

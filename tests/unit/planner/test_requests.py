@@ -1,5 +1,6 @@
 """What a request over the bus changes, what it answers, and in which words it is refused."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -30,6 +31,7 @@ class Desk:
     shell: Shell = field(default_factory=Shell)
     answers: list[RequestAnswered] = field(default_factory=list)
     namespace: str | None = None
+    instance: str = ""
 
     async def answer(self, _envelope: Envelope, answer: RequestAnswered) -> None:
         self.answers.append(answer)
@@ -40,6 +42,7 @@ class Desk:
             kube=cast("Kube", self.shell.kube),
             bus=self,
             namespace=self.namespace,
+            instance=self.instance,
         )
 
     async def request(self, *, name: str = "web", envelope: Envelope = ASKED, **change: Any) -> None:
@@ -224,6 +227,29 @@ async def test_a_namespace_that_is_not_served_is_refused_with_the_one_that_is() 
     with pytest.raises(GiveUp, match="is not served here"):
         await desk.command("abort")
     assert desk.shell.kube.calls == []
+
+
+@pytest.mark.parametrize(
+    ("instance", "labels", "words"),
+    [
+        ("east", {}, f"Rollout web has no label {keys.INSTANCE_ID}; this planner serves those with east only"),
+        ("east", {keys.INSTANCE_ID: "west"}, "controller-instance-id: west; this planner serves those with east only"),
+        ("", {keys.INSTANCE_ID: "west"}, "controller-instance-id: west; this planner serves those without it only"),
+    ],
+)
+async def test_another_installations_rollout_is_refused_with_whose_it_is(
+    instance: str, labels: dict[str, str], words: str
+) -> None:
+    """Written all the same, nobody here would act on it, and its sender would wait in vain."""
+    desk = Desk(instance=instance)
+    with pytest.raises(GiveUp, match=re.escape(words)):
+        await desk.request(manifest=a_rollout(labels=labels))
+    assert desk.shell.writes == []
+    desk.shell.put(ROLLOUT, a_rollout(labels=labels))
+    for asking in (desk.request(images={"app": YELLOW}), desk.request(patch={"spec": {"replicas": 2}}), desk.command("abort")):
+        with pytest.raises(GiveUp, match=re.escape(words)):
+            await asking
+    assert desk.shell.writes == []
 
 
 def answering(desk: Desk, verb: str, error: KubeError) -> Callable[[Call], None]:
