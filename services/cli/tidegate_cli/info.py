@@ -102,8 +102,21 @@ class TrafficInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PluginCallInfo:
+    """What a step plugin was asked in this update, and what came of it. `step` counts from 1."""
+
+    step: int
+    name: str
+    operation: str
+    status: str
+    icon: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutInfo:
-    """`step`, `set_weight` and `actual_weight` are texts, "" for blue-green, as the peer's clients expect. `traffic` is ours."""
+    """`step`, `set_weight` and `actual_weight` are texts, "" for blue-green, as the peer's clients expect. `traffic` and
+    `plugin_calls` are ours."""
 
     object_meta: Meta
     status: str
@@ -127,6 +140,7 @@ class RolloutInfo:
     init_containers: tuple[ContainerInfo, ...] = ()
     steps: tuple[Mapping[str, Any], ...] = ()
     traffic: TrafficInfo | None = None
+    plugin_calls: tuple[PluginCallInfo, ...] = ()
 
     @property
     def revisions(self) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from tidegate_cli.info import (
     ExperimentInfo,
     JobInfo,
     Meta,
+    PluginCallInfo,
     PodInfo,
     ReplicaSetInfo,
     RolloutInfo,
@@ -69,6 +70,7 @@ def rollout_info(seen: Seen) -> RolloutInfo:
         containers=_containers(_template(seen), "containers"),
         init_containers=_containers(_template(seen), "initContainers"),
         steps=tuple(canaries.steps_of(rollout)),
+        plugin_calls=tuple(_plugin_call(each) for each in (status.get("canary") or {}).get("stepPluginStatuses") or ()),
         traffic=_awaited_traffic(rollout),
     )
 
@@ -89,6 +91,18 @@ NO_ROLLOUT: Object = {"metadata": {"name": ""}}
 def experiment_info(experiment: Object, seen: Seen | None = None) -> ExperimentInfo:
     """Of one by itself. The parts that pods play in its Rollout are told with the Rollout."""
     return _experiment(experiment, seen or Seen(rollout=NO_ROLLOUT))
+
+
+def _plugin_call(call: Object) -> PluginCallInfo:
+    phase = "Disabled" if call.get("disabled") else call.get("phase") or "Pending"
+    return PluginCallInfo(
+        step=int(call.get("index") or 0) + 1,
+        name=call.get("name") or "",
+        operation=call.get("operation") or "Run",
+        status=phase,
+        icon=health.run_icon(phase),
+        message=call.get("message") or "",
+    )
 
 
 def strategy_of(rollout: Object) -> str:

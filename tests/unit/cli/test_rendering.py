@@ -8,7 +8,16 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from tidegate_cli.info import AnalysisRunInfo, ExperimentInfo, Meta, PodInfo, ReplicaSetInfo, RolloutInfo, TrafficInfo
+from tidegate_cli.info import (
+    AnalysisRunInfo,
+    ExperimentInfo,
+    Meta,
+    PluginCallInfo,
+    PodInfo,
+    ReplicaSetInfo,
+    RolloutInfo,
+    TrafficInfo,
+)
 from tidegate_cli.render.plain import tree_text
 from tidegate_cli.render.pretty import list_view, tree_view
 
@@ -122,6 +131,14 @@ def test_traffic_that_does_not_move_is_shown_with_its_router_and_since_when() ->
     told = "failed for 60s: smi: TrafficSplit is not served"
     assert f"  ActualWeight:  20\nTraffic:         {told}\nImages:" in tree_text(stuck, now=NOW)
     assert told in on_screen(100, info=stuck)
+
+
+def test_a_call_of_a_step_plugin_is_shown_under_the_step() -> None:
+    call = PluginCallInfo(step=2, name="acme/approval", operation="Run", status="Running", icon="◌", message="waits for ann")
+    asked = replace(INFO, plugin_calls=(call,))
+    told = "Running (2: acme/approval, Run): waits for ann"
+    assert f"  Step:          1/2 (pause)\n  Plugin:        {told}\n  SetWeight:" in tree_text(asked, now=NOW)
+    assert told in on_screen(100, info=asked)
 
 
 EXPERIMENT = ExperimentInfo(

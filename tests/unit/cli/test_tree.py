@@ -170,3 +170,17 @@ def test_an_experiment_made_by_hand_is_a_tree_of_its_own() -> None:
     assert [(each.object_meta.name, each.roles, len(each.pods)) for each in info.replica_sets] == [("web-x", (), 1)]
     assert [each.object_meta.name for each in info.analysis_runs] == ["trial-a"]
     assert as_json(info)["objectMeta"]["namespace"] == "shop"
+
+
+def test_what_plugins_were_asked_is_in_the_header_in_its_order() -> None:
+    held = {
+        "stepPluginStatuses": [
+            {"index": 0, "name": "acme/off", "operation": "Run", "disabled": True},
+            {"index": 1, "name": "acme/approval", "operation": "Run", "phase": "Running", "message": "waits for ann"},
+        ]
+    }
+    found = rollout_info(Seen(rollout=a_rollout(canary=held))).plugin_calls
+    assert [(each.step, each.name, each.operation, each.status, each.message) for each in found] == [
+        (1, "acme/off", "Run", "Disabled", ""),
+        (2, "acme/approval", "Run", "Running", "waits for ann"),
+    ]

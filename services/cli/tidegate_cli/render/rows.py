@@ -7,7 +7,7 @@ from datetime import datetime
 from tidegate.durations import instant
 from tidegate_cli import health
 from tidegate_cli.ages import age, short
-from tidegate_cli.info import AnalysisRunInfo, ExperimentInfo, ReplicaSetInfo, RolloutInfo, TrafficInfo, Tree
+from tidegate_cli.info import AnalysisRunInfo, ExperimentInfo, PluginCallInfo, ReplicaSetInfo, RolloutInfo, TrafficInfo, Tree
 from tidegate_cli.steps import step_words
 
 KIND_ICONS = {
@@ -68,6 +68,7 @@ def _rollout_facts(info: RolloutInfo, *, now: datetime) -> list[Fact]:
     if info.strategy == "Canary":
         listed += [
             *([Fact(label="Step", value=_step(info), depth=1)] if info.step else []),
+            *(Fact(label="Plugin", value=_plugin(each), icon=each.icon, depth=1) for each in info.plugin_calls),
             Fact(label="SetWeight", value=info.set_weight, depth=1),
             Fact(label="ActualWeight", value=info.actual_weight, depth=1),
         ]
@@ -78,6 +79,11 @@ def _rollout_facts(info: RolloutInfo, *, now: datetime) -> list[Fact]:
     counts = ("desired", "current", "updated", "ready", "available")
     listed += [Fact(label=count.capitalize(), value=str(getattr(info, count)), depth=1) for count in counts]
     return listed
+
+
+def _plugin(call: PluginCallInfo) -> str:
+    text = f"{call.status} ({call.step}: {call.name}, {call.operation})"
+    return f"{text}: {call.message}" if call.message else text
 
 
 def rows(info: Tree, *, now: datetime) -> list[Row]:
