@@ -40,20 +40,10 @@ from tidegate_planner.experiments import narrative
 from tidegate_planner.experiments.apply import Applier as ExperimentApplier
 from tidegate_planner.experiments.decide import decide as decide_experiment
 from tidegate_planner.experiments.observe import Observer as ExperimentObserver
-from tidegate_planner.observe import (
-    BY_OWNER,
-    ORPHANS,
-    Observer,
-    World,
-    analyses_of,
-    instance_of,
-    orphaned_in,
-    owners_of,
-    service_names,
-    slim_replica_set,
-)
+from tidegate_planner.observe import BY_OWNER, ORPHANS, Observer, World
 from tidegate_planner.outside import Outside
 from tidegate_planner.podlists import Pods
+from tidegate_planner.readings import analyses_of, instance_of, orphaned_in, owners_of, service_names, slim_replica_set
 from tidegate_planner.requests import Requests
 from tidegate_planner.router_objects import WatchedKinds, keys_of, named_by, slim
 from tidegate_planner.seen import Traffic

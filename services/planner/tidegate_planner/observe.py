@@ -8,8 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-import orjson
-
 from tidegate import keys
 from tidegate.hashing import pod_template_hash
 from tidegate.kube.kinds import DEPLOYMENT, POD_TEMPLATE, REPLICA_SET
@@ -17,8 +15,19 @@ from tidegate.kube.selectors import labels_match
 from tidegate.plugins import Plugins
 from tidegate.rollout import BlueGreen, Canary, Experiment, Spec, selector_text, spec_of
 from tidegate_planner.owned_experiments import experiment_of
+from tidegate_planner.readings import (
+    analyses_of,
+    analysis_run_of,
+    instance_of,
+    listed,
+    replica_set_of,
+    service_names,
+    service_of,
+    was_injected,
+    workload_of,
+)
 from tidegate_planner.router_objects import FoundObjects, Nowhere, RouterObjects, Unreadable, found_for
-from tidegate_planner.seen import AnalysisRun, ReplicaSet, Seen, Service, Traffic, WaitingContainer, Workload
+from tidegate_planner.seen import ReplicaSet, Seen, Service, Traffic, WaitingContainer
 from tidegate_planner.step_calls import Answer
 from tidegate_planner.templates import CLUSTER, NAMESPACED
 from tidegate_planner.validation import References, invalid_message, message, problems
@@ -27,11 +36,8 @@ from tidegate_planner.workloads import reference_of, resolved, unresolvable
 Json = Mapping[str, Any]
 Key = tuple[str, str]
 
-INJECTED_TERM = f'"key":"{keys.POD_TEMPLATE_HASH}"'.encode()
 WORKLOADS = {(each.group, each.kind): each for each in (DEPLOYMENT, REPLICA_SET, POD_TEMPLATE)}
 BY_OWNER, ORPHANS = "owner", "orphans"
-TEMPLATE_TEXT = "templateText"
-STATUS_READ = ("replicas", "readyReplicas", "availableReplicas", "observedGeneration", "conditions")
 
 
 class Objects(Protocol):
@@ -133,7 +139,7 @@ class Observer:
         held = self._world.replica_sets.by_index(BY_OWNER, uid)
         known = any((each["metadata"].get("labels") or {}).get(keys.POD_TEMPLATE_HASH) == reading.template_hash for each in held)
         looked_into = not known or _injects(spec) or _copies_templates(spec, status)
-        owned = [replica_set_of(each, with_template=looked_into or _was_injected(each)) for each in held]
+        owned = [replica_set_of(each, with_template=looked_into or was_injected(each)) for each in held]
         selector = selector_text(spec.selector) if spec else ""
         seen = Seen(
             namespace=namespace,
@@ -225,7 +231,7 @@ class Observer:
         return {key: held for key, held in self._looked_up_templates(namespace, manifest).items() if held is not None}
 
     def _looked_up_templates(self, namespace: str, manifest: Json) -> dict[tuple[str, str], Json | None]:
-        named = [reference for analysis in analyses_of(manifest) for reference in _listed(analysis, "templates")]
+        named = [reference for analysis in analyses_of(manifest) for reference in listed(analysis, "templates")]
         return looked_up_templates(self._world, namespace, named)
 
     def _orphans(self, namespace: str, selector: str) -> tuple[ReplicaSet, ...]:
@@ -262,7 +268,7 @@ def looked_up_templates(world: World, namespace: str, named: Iterable[Any]) -> d
             continue
         held = world.cluster_templates.get(None, name) if cluster else world.templates.get(namespace, name)
         found[key[0], name] = held
-        waiting.extend(_listed((held or {}).get("spec") or {}, "templates"))
+        waiting.extend(listed((held or {}).get("spec") or {}, "templates"))
     return found
 
 
@@ -277,68 +283,6 @@ def _copies_templates(spec: Spec | None, status: Json) -> bool:
     )
 
 
-def instance_of(manifest: Json) -> str:
-    """Which installation is asked to take care of it."""
-    labels: Json = manifest["metadata"].get("labels") or {}
-    return str(labels.get(keys.INSTANCE_ID, ""))
-
-
-def service_names(manifest: Json) -> tuple[str, ...]:
-    """The Services a manifest names; it may be malformed, so anything that is no name is passed over."""
-    strategy = _mapping(_mapping(manifest.get("spec")).get("strategy"))
-    canary, blue_green = _mapping(strategy.get("canary")), _mapping(strategy.get("blueGreen"))
-    ping_pong = _mapping(canary.get("pingPong"))
-    named = (
-        *(canary.get(each) for each in ("stableService", "canaryService")),
-        *(blue_green.get(each) for each in ("activeService", "previewService")),
-        *(ping_pong.get(each) for each in ("pingService", "pongService")),
-    )
-    return tuple(dict.fromkeys(name for name in named if isinstance(name, str) and name))
-
-
-def analyses_of(manifest: Json) -> list[Json]:
-    """Every RolloutAnalysis in a manifest that may be malformed: background, steps, before and after promotion."""
-    strategy = _mapping(_mapping(manifest.get("spec")).get("strategy"))
-    canary, blue_green = _mapping(strategy.get("canary")), _mapping(strategy.get("blueGreen"))
-    steps = [_mapping(step).get("analysis") for step in _listed(canary, "steps")]
-    found = [canary.get("analysis"), *steps, blue_green.get("prePromotionAnalysis"), blue_green.get("postPromotionAnalysis")]
-    return [each for each in found if isinstance(each, Mapping) and each]
-
-
-def slim_replica_set(manifest: dict[str, Any]) -> dict[str, Any]:
-    """For the cache: only what `replica_set_of` reads, the pod template as JSON text. Templates are most of what a planner holds,
-    tenfold as Python objects, and are looked into only when a rollout's own hash is on none of its ReplicaSets."""
-    spec, status = manifest["spec"], manifest.get("status") or {}
-    kept = {"replicas": spec.get("replicas", 1), TEMPLATE_TEXT: orjson.dumps(spec.get("template") or {})}
-    return {**manifest, "spec": kept, "status": {field: status[field] for field in STATUS_READ if field in status}}
-
-
-def replica_set_of(manifest: Json, *, with_template: bool = True) -> ReplicaSet:
-    metadata, spec, status = manifest["metadata"], manifest["spec"], manifest.get("status") or {}
-    annotations, labels = metadata.get("annotations") or {}, metadata.get("labels") or {}
-    revision = annotations.get(keys.REVISION, "")
-    failures = (each for each in status.get("conditions") or () if each.get("type") == "ReplicaFailure")
-    return ReplicaSet(
-        name=metadata["name"],
-        hash=labels.get(keys.POD_TEMPLATE_HASH, ""),
-        uid=metadata["uid"],
-        resource_version=int(metadata["resourceVersion"]),
-        revision=int(revision) if revision.isdigit() else 0,
-        created=metadata.get("creationTimestamp", ""),
-        replicas=spec.get("replicas", 1),
-        current=status.get("replicas", 0),
-        ready=status.get("readyReplicas", 0),
-        available=status.get("availableReplicas", 0),
-        settled=status.get("observedGeneration", 0) >= metadata.get("generation", 0),
-        deleting=metadata.get("deletionTimestamp") is not None,
-        generation=metadata.get("generation", 0),
-        annotations=annotations,
-        labels=labels,
-        template=_template(spec) if with_template else {},
-        failure=next((each for each in failures if each.get("status") == "True"), None),
-    )
-
-
 def _injects(spec: Spec | None) -> bool:
     """Whether a strategy puts anything into its pods, so that their templates have to be looked into."""
     if spec is None:
@@ -349,73 +293,6 @@ def _injects(spec: Spec | None) -> bool:
     return bool(strategy.stable_metadata or strategy.canary_metadata or strategy.anti_affinity)
 
 
-def _was_injected(manifest: Json) -> bool:
-    """Whether something may have to be taken out again; asked for each ReplicaSet at each look, so without reading its template."""
-    annotations = manifest["metadata"].get("annotations") or {}
-    if keys.EPHEMERAL_METADATA in annotations or keys.PODS_BEHIND in annotations:
-        return True
-    return INJECTED_TERM in (manifest["spec"].get(TEMPLATE_TEXT) or b"")
-
-
-def _template(spec: Json) -> Json:
-    text = spec.get(TEMPLATE_TEXT)
-    template: Json = orjson.loads(text) if text else spec.get("template") or {}
-    return template
-
-
-def workload_of(manifest: Json) -> Workload:
-    metadata, annotations = manifest["metadata"], manifest["metadata"].get("annotations") or {}
-    started_with = annotations.get(keys.HANDED_OVER, "")
-    kind: str = manifest["kind"]
-    return Workload(
-        kind=kind,
-        name=metadata["name"],
-        generation=metadata.get("generation", 0),
-        resource_version=int(metadata["resourceVersion"]),
-        replicas=(manifest.get("spec") or {}).get("replicas", 1) if kind != "PodTemplate" else None,
-        started_with=int(started_with) if started_with.isdigit() else None,
-    )
-
-
-def service_of(manifest: Json) -> Service:
-    metadata = manifest["metadata"]
-    return Service(
-        name=metadata["name"],
-        hash=(manifest["spec"].get("selector") or {}).get(keys.POD_TEMPLATE_HASH, ""),
-        managed_by=(metadata.get("annotations") or {}).get(keys.MANAGED_BY, ""),
-        resource_version=int(metadata["resourceVersion"]),
-    )
-
-
-def analysis_run_of(manifest: Json) -> AnalysisRun:
-    metadata, status = manifest["metadata"], manifest.get("status") or {}
-    labels, spec = metadata.get("labels") or {}, manifest.get("spec") or {}
-    index = labels.get(keys.STEP_INDEX, "")
-    return AnalysisRun(
-        name=metadata["name"],
-        phase=status.get("phase") or "",
-        uid=metadata.get("uid", ""),
-        message=status.get("message") or "",
-        hash=labels.get(keys.POD_TEMPLATE_HASH, ""),
-        kind=labels.get(keys.ROLLOUT_TYPE, ""),
-        step_index=int(index) if index.isdigit() else None,
-        created=metadata.get("creationTimestamp", ""),
-        spec=spec,
-        terminate=bool(spec.get("terminate")),
-    )
-
-
-def owners_of(manifest: Json) -> Iterable[str]:
-    """Index: the uid of the controlling owner."""
-    return (each["uid"] for each in manifest["metadata"].get("ownerReferences") or () if each.get("controller"))
-
-
-def orphaned_in(manifest: Json) -> Iterable[str]:
-    """Index: the namespace, of objects without a controller."""
-    owners = manifest["metadata"].get("ownerReferences") or ()
-    return () if any(each.get("controller") for each in owners) else (manifest["metadata"]["namespace"],)
-
-
 def _generation(workload: Json | None) -> str:
     """Changes with what a workload asks for, not with its pods."""
     return "" if workload is None else f"{workload['metadata']['uid']}/{workload['metadata'].get('generation')}"
@@ -423,12 +300,3 @@ def _generation(workload: Json | None) -> str:
 
 def _version(manifest: Json | None) -> str:
     return "" if manifest is None else manifest["metadata"]["resourceVersion"]
-
-
-def _mapping(value: Any) -> Json:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _listed(value: Json, field_name: str) -> list[Any]:
-    found = value.get(field_name)
-    return found if isinstance(found, list) else []

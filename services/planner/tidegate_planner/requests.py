@@ -21,7 +21,7 @@ from tidegate.kube.kinds import REPLICA_SET, ROLLOUT, Kind
 from tidegate.kube.patches import merged, pointer
 from tidegate.messages import RequestAnswered, RolloutCommanded, RolloutRequested
 from tidegate.verbs import JsonPatch, MergePatch, Patch
-from tidegate_planner.observe import instance_of
+from tidegate_planner.readings import instance_of
 from tidegate_planner.validation import message as problem_message
 from tidegate_planner.validation import problems
 

@@ -14,9 +14,9 @@ from tidegate.kube.memory import Call
 from tidegate.testing import a_rollout
 from tidegate_planner.apply import Refused
 from tidegate_planner.decide import decide
-from tidegate_planner.observe import slim_replica_set
 from tidegate_planner.plan import ChangeTemplate, CreateReplicaSet, Plan, PodName, RelabelPod, ScaleReplicaSet
 from tidegate_planner.podneeds import needs_pods, with_pods
+from tidegate_planner.readings import slim_replica_set
 from tidegate_planner.seen import Pod, ReplicaSet, Seen
 from tidegate_planner.simulation.scenario import pod_template
 from tidegate_planner.simulation.shell import Shell

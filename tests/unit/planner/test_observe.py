@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tidegate import keys
 from tidegate.kube.kinds import ANALYSIS_RUN, ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, REPLICA_SET, ROLLOUT, SERVICE
 from tidegate.testing import a_rollout, a_service, an_analysis_template
-from tidegate_planner.observe import (
+from tidegate_planner.readings import (
     analyses_of,
     analysis_run_of,
     orphaned_in,

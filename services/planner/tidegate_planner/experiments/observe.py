@@ -6,15 +6,8 @@ from typing import Any
 from tidegate import keys
 from tidegate_planner.experiments.seen import Seen, Service
 from tidegate_planner.experiments.spec import problem_in, spec_of
-from tidegate_planner.observe import (
-    BY_OWNER,
-    Key,
-    World,
-    analysis_run_of,
-    instance_of,
-    looked_up_templates,
-    replica_set_of,
-)
+from tidegate_planner.observe import BY_OWNER, Key, World, looked_up_templates
+from tidegate_planner.readings import analysis_run_of, instance_of, replica_set_of
 
 Json = Mapping[str, Any]
 

@@ -23,10 +23,11 @@ from tidegate.kube.kinds import (
 from tidegate.kube.memory import Call, Feed, MemoryKube
 from tidegate.messages import Message
 from tidegate_planner.apply import Applier, Memory
-from tidegate_planner.observe import BY_OWNER, ORPHANS, Key, Observer, World, orphaned_in, owners_of
+from tidegate_planner.observe import BY_OWNER, ORPHANS, Key, Observer, World
 from tidegate_planner.outside import Outside
 from tidegate_planner.plan import Action, Plan
 from tidegate_planner.podlists import Pods
+from tidegate_planner.readings import orphaned_in, owners_of
 from tidegate_planner.router_objects import WatchedKinds
 from tidegate_planner.seen import Seen
 from tidegate_planner.simulation.scheduler import START
