@@ -8,6 +8,8 @@
 * The generation is in each condition. Linkerd's policy controller leaves it out, so what it says may be of any time: it can
   refuse, but it cannot confirm.
 * A parent that does not admit the route carries none of its traffic, and is nothing to wait for while another one does.
+* `PartiallyInvalid` is no complaint where only rules were left out whose every match an earlier rule has: the earlier one serves by
+  the API's own precedence. A mirror of all requests stands before the rule it mirrors, and Contour calls that a conflict.
 * A reference that cannot be resolved answers with errors. Nothing goes to a canary before all are; what leaves it does not wait.
 """
 
@@ -39,7 +41,10 @@ class _Told:
 def acceptance(manifest: Object, *, leaves_canary: bool = False) -> tuple[bool | None, str]:
     """Whether the route's controllers took over its newest generation, and what they object to; None where none can be asked."""
     generation = manifest["metadata"].get("generation", 0)
-    told = [_of_parent(each, generation, leaves_canary=leaves_canary) for each in _current_parents(manifest)]
+    bearable = frozenset({"ResolvedRefs"} if leaves_canary else ()) | (
+        {BAD} if _leaves_out_only_what_never_serves(manifest) else set()
+    )
+    told = [_of_parent(each, generation, bearable) for each in _current_parents(manifest)]
     if any(each.attached for each in told):
         told = [each for each in told if each.attached]
     problem = next((each.message for each in told if each.verified is False), "")
@@ -48,7 +53,7 @@ def acceptance(manifest: Object, *, leaves_canary: bool = False) -> tuple[bool |
     return (True if any(each.verified for each in told) else None), ""
 
 
-def _of_parent(parent: Json, generation: int, *, leaves_canary: bool) -> _Told:
+def _of_parent(parent: Json, generation: int, bearable: frozenset[str]) -> _Told:
     who = parent.get("controllerName") or "its controller"
     held = {each.get("type"): each for each in parent.get("conditions") or ()}
     accepted = held.get("Accepted") or {}
@@ -59,13 +64,25 @@ def _of_parent(parent: Json, generation: int, *, leaves_canary: bool) -> _Told:
     if seen and min(seen) < generation:
         return _Told(verified=False, message=f"{who} has seen generation {min(seen)} of {generation}")
     for each in known:
-        if not _is_well(each) and not (leaves_canary and each["type"] == "ResolvedRefs"):
+        if not _is_well(each) and each["type"] not in bearable:
             return _Told(verified=False, message=f"{who}: {_words(each)}")
     return _Told(verified=True if seen else None)
 
 
 def _is_well(condition: Json) -> bool:
     return (condition.get("status") == "True") is (condition["type"] != BAD)
+
+
+def _leaves_out_only_what_never_serves(manifest: Object) -> bool:
+    """Whether some rule repeats matches of earlier ones, and each that repeats any repeats them all."""
+    seen: list[Json] = []
+    shadowed: list[bool] = []
+    for rule in manifest["spec"].get("rules") or ():
+        matches = rule.get("matches") or [{}]
+        repeated = [match in seen for match in matches]
+        shadowed += [all(repeated)] if any(repeated) else []
+        seen += matches
+    return bool(shadowed) and all(shadowed)
 
 
 def _words(condition: Json) -> str:

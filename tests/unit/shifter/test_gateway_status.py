@@ -159,3 +159,32 @@ def test_a_report_belongs_to_the_parent_that_it_names(ref, told, same):
 
 def test_without_named_parents_every_report_counts():
     assert verdict(usual("a", 3), refs=None)[0] is False
+
+
+ROOT, SHOP, API = ({"path": {"type": "PathPrefix", "value": path}} for path in ("/", "/shop", "/api"))
+
+
+@pytest.mark.parametrize(
+    ("rules", "harmless"),
+    [
+        pytest.param([[ROOT], [ROOT]], True, id="a mirror of everything stands before the rule it mirrors"),
+        pytest.param([[ROOT], [SHOP], [ROOT, SHOP]], True, id="every match is an earlier rule's"),
+        pytest.param([[SHOP], [SHOP, API]], False, id="who asks for /api would be lost"),
+        pytest.param([[ROOT], [ROOT], [SHOP], [SHOP, API]], False, id="one such rule among others is enough"),
+        pytest.param([[SHOP], [API]], False, id="nothing repeats, so another route is in the way"),
+    ],
+)
+def test_rules_left_out_matter_unless_earlier_ones_serve_all_that_they_would(rules, harmless):
+    says = condition("PartiallyInvalid", reason="RuleMatchPartiallyConflict", message="Dropped Rule")
+    told = parent("projectcontour.io/gateway-controller", condition("Accepted"), condition("ResolvedRefs"), says)
+    route = {
+        "metadata": {"name": "web", "namespace": "shop", "generation": GENERATION},
+        "spec": {"parentRefs": [{"name": "edge"}], "rules": [{"matches": matches} for matches in rules]},
+        "status": {"parents": [told]},
+    }
+    verified, message = acceptance(route)
+    if harmless:
+        assert (verified, message) == (True, "")
+    else:
+        assert verified is False
+        assert message.endswith("PartiallyInvalid is True: RuleMatchPartiallyConflict Dropped Rule")

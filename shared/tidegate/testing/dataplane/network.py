@@ -254,7 +254,8 @@ def _moved(source: socket.socket, target: socket.socket) -> bool:
 
 
 def main(arguments: Sequence[Any]) -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     match arguments:
         case ["hold", fd, *addresses]:
             hold(socket.socket(fileno=int(fd)), addresses)
