@@ -101,7 +101,7 @@ async def run(plane: ControlPlane, pids: Pids, another_planner: AnotherPlanner, 
 
 async def analyses(plane: ControlPlane, pids: Pids, runs: int) -> Drift:
     async with _kube(plane) as kube:
-        return await drifted(kube, pids, runs=runs, seconds=60.0)
+        return await drifted(kube, pids, AuditLog(plane.audit_log), runs=runs, seconds=60.0)
 
 
 def _kube(plane: ControlPlane) -> Kube:

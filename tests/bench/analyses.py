@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from aiohttp import web
-from measuring import Costs
+from measuring import AuditLog, Costs
 
 from tidegate.keys import API_VERSION
 from tidegate.kube.client import Kube
@@ -37,6 +37,7 @@ class Drift:
     """Of each measurement, seconds beyond the interval since the one before it."""
     cpu: Mapping[str, float]
     rss: Mapping[str, float]
+    writes: int
     shared_runs: int
     shared_questions: int
 
@@ -45,12 +46,12 @@ class Drift:
         p99 = ordered[int(len(ordered) * 0.99)]
         measured = f"{len(ordered)} in {self.seconds:.0f} s"
         times = f"{statistics.median(ordered):.2f} s | {p99:.2f} s | {ordered[-1]:.2f} s"
-        costs = f"{self.cpu['analyzer'] / len(ordered):.1f} | {self.rss['analyzer']:.0f} MB"
+        costs = f"{self.cpu['analyzer'] / len(ordered):.1f} | {self.writes / len(ordered):.2f} | {self.rss['analyzer']:.0f} MB"
         lines = [
             f"(e) {self.runs} analysis runs at once, each every {INTERVAL:.0f} s, {DEAF} more that are never answered",
             "",
-            "| measured | p50 late | p99 late | most | analyzer's CPU ms each | its RSS |",
-            "|---|---|---|---|---|---|",
+            "| measured | p50 late | p99 late | most | analyzer's CPU ms each | its API writes each | its RSS |",
+            "|---|---|---|---|---|---|---|",
             f"| {measured} | {times} | {costs} |",
             "",
             f"{self.shared_runs} runs that ask the same put {self.shared_questions} questions in {INTERVAL:.0f} s.",
@@ -96,14 +97,16 @@ def analysis_run(namespace: str, name: str, address: str, query: str) -> dict[st
     }
 
 
-async def drifted(kube: Kube, pids: Mapping[str, int], *, runs: int, seconds: float) -> Drift:
+async def drifted(kube: Kube, pids: Mapping[str, int], audit: AuditLog, *, runs: int, seconds: float) -> Drift:
     metrics = Metrics()
     async with metrics.serving() as address:
         async with _runs(kube, "bench-analyses", address, [f"run-{number:04}" for number in range(runs)], deaf=DEAF):
             await _until_all(metrics, runs)
             await asyncio.sleep(2 * INTERVAL)  # whoever was created in the rush has found its pace
             costs, began = Costs(pids), asyncio.get_running_loop().time()
+            audit.skip()
             await asyncio.sleep(seconds)
+            writes = audit.writes()
             ended = asyncio.get_running_loop().time()
             cpu, rss = costs.cpu(), costs.rss()
         late = [
@@ -119,8 +122,15 @@ async def drifted(kube: Kube, pids: Mapping[str, int], *, runs: int, seconds: fl
             await asyncio.sleep(INTERVAL)
             questions = len(metrics.asked["same"]) - before
     return Drift(
-        runs=runs, seconds=ended - began, late=late, cpu=cpu, rss=rss, shared_runs=shared, shared_questions=questions
-    )  # fmt: skip
+        runs=runs,
+        seconds=ended - began,
+        late=late,
+        cpu=cpu,
+        rss=rss,
+        writes=sum(count for write, count in writes.items() if write.agent == "tidegate-analyzer"),
+        shared_runs=shared,
+        shared_questions=questions,
+    )
 
 
 def _distances(times: list[float], began: float, ended: float) -> list[float]:
