@@ -66,15 +66,15 @@ def _run(at: Situation) -> Progress:
     step, index = current_step(at.progress, at.canary), at.progress.step_index
     if not isinstance(step, Plugin) or index is None:
         return at.progress
-    held = _current_run(at)
-    if held is None:
-        disabled = step.name in at.seen.disabled_plugins
-        made = step_calls.passed_over(index, step.name) if disabled else step_calls.begun(index, step.name, RUN, at.now)
-        return replace(at.progress, step_calls=(*at.progress.step_calls, made))
-    if held.is_over or held.is_asked or at.now < held.due:
+    held, disabled = _current_run(at), step.name in at.seen.disabled_plugins
+    if held is not None and (held.is_over or not (disabled or (held.backoff and at.now >= held.due))):
         return at.progress
-    again = step_calls.asked_again(held, at.now)
-    return replace(at.progress, step_calls=tuple(again if each is held else each for each in at.progress.step_calls))
+    if disabled:  # also one that was asked before: what is broken for all must let all of them go
+        made = step_calls.passed_over(index, step.name)
+    else:
+        made = step_calls.begun(index, step.name, RUN, at.now) if held is None else step_calls.asked_again(held, at.now)
+    others = tuple(made if each is held else each for each in at.progress.step_calls)
+    return replace(at.progress, step_calls=others if held else (*others, made))
 
 
 def _callable_runs(at: Situation) -> list[Call]:

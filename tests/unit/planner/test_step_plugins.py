@@ -166,6 +166,13 @@ def test_a_disabled_plugin_is_passed_over() -> None:
     assert (plan.status["currentStepIndex"], questions(plan)) == (2, [])
 
 
+def test_a_plugin_that_is_disabled_while_it_is_asked_lets_the_rollout_go_on() -> None:
+    first = decide(view(at_step()), NOW)
+    plan = decide(view(first.status, disabled_plugins=frozenset({NAME})), NOW + 1)
+    assert calls(plan) == [{"index": 1, "name": NAME, "operation": "Run", "disabled": True}]
+    assert (plan.status["currentStepIndex"], questions(plan)) == (2, [])
+
+
 THREE: list[Any] = [{"plugin": {"name": NAME}}, {"plugin": {"name": OTHER}}, {"plugin": {"name": NAME}}, {"pause": {}}]
 
 
