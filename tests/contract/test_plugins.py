@@ -316,6 +316,18 @@ async def test_what_cannot_be_read_is_put_aside_and_the_question_repeated(bus, p
     await eventually(letters, lambda found: found == [nonsense], what="the dead letter of the answer")
 
 
+async def test_no_plugin_answers_for_another(bus, provider) -> None:
+    async with Scripted(bus) as scripted:
+        scripted.answers, scripted.nonsense = [b'{"result": 1}'], [b"not now"]  # so that the other one is heard first
+
+        async def meddle(msg: Any) -> None:
+            await bus.client.publish(msg.reply.replace("acme/scripted", "acme/meddler"), b'{"result": 2}')
+
+        meddling = await bus.client.subscribe("tidegate.metric.requested.acme/scripted.>", cb=meddle)
+        assert await provider.measure({"acme/scripted": {}}, context()) == Measured(result=1.0, value="1")
+        await meddling.unsubscribe()
+
+
 async def test_silence_has_an_end(calls, url) -> None:
     with pytest.raises(NoAnswer, match=f"plugin {STEP} did not answer within 0.4 s"):
         await calls[StepAnswered].ask(step(url.url(), 99), patience=0.4)

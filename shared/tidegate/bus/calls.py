@@ -29,13 +29,14 @@ class Calls:
     def __init__(self, bus: Bus, answer: type[PluginMessage], *, letters: str, repeat: float = REPEAT) -> None:
         self._bus = bus
         self._repeat = repeat
-        self._waiting: defaultdict[str, list[asyncio.Future[PluginMessage]]] = defaultdict(list)
+        self._waiting: defaultdict[tuple[str, str], list[asyncio.Future[PluginMessage]]] = defaultdict(list)
         self._feed = bus.feed(PLUGINS, wildcard(answer), self._hear, beginning="new", letters=letters)
 
     async def ask(self, question: PluginMessage, *, patience: float) -> PluginMessage:
         """The answer, or `NoAnswer` after `patience` seconds, in which NATS may be away."""
         answer: asyncio.Future[PluginMessage] = asyncio.get_running_loop().create_future()
-        self._waiting[question.id].append(answer)
+        call = question.plugin, question.id  # who may answer for one plugin may not answer for another
+        self._waiting[call].append(answer)
         try:
             async with asyncio.timeout(patience):
                 await self._feed.caught_up.wait()  # else what is answered at once would not be heard
@@ -48,12 +49,12 @@ class Calls:
         except TimeoutError as error:
             raise NoAnswer(f"plugin {question.plugin} did not answer within {patience:g} s") from error
         finally:
-            self._waiting[question.id].remove(answer)
-            if not self._waiting[question.id]:
-                del self._waiting[question.id]
+            self._waiting[call].remove(answer)
+            if not self._waiting[call]:
+                del self._waiting[call]
 
     def _hear(self, message: Message, _envelope: Envelope) -> None:
         if isinstance(message, PluginMessage):
-            for each in self._waiting.get(message.id, ()):
+            for each in self._waiting.get((message.plugin, message.id), ()):
                 if not each.done():
                     each.set_result(message)
