@@ -11,9 +11,9 @@ from tidegate.errors import TidegateError
 from tidegate.keys import INSTANCE_ID, POD_TEMPLATE_HASH
 from tidegate.kube.client import Kube
 from tidegate.kube.credentials import load
-from tidegate.kube.errors import NotFound, PreconditionFailed
+from tidegate.kube.errors import Forbidden, NotFound, PreconditionFailed
 from tidegate.kube.kinds import ANALYSIS_RUN, EXPERIMENT, JOB, POD, REPLICA_SET, ROLLOUT, Kind, Object
-from tidegate.verbs import JsonPatch, MergePatch, Patch, workload_kind
+from tidegate.verbs import JsonPatch, MergePatch, Patch, Refused, workload_kind
 from tidegate_cli.connection import Connection
 from tidegate_cli.tree import NO_ROLLOUT, Seen
 
@@ -59,7 +59,7 @@ class Place:
             self._list(POD, POD_TEMPLATE_HASH),
             self._list(ANALYSIS_RUN),
             self._list(EXPERIMENT),
-            self.workload(rollout),
+            self.known_workload(rollout),
         )
         return Seen(
             rollout=rollout,
@@ -93,6 +93,13 @@ class Place:
         """What spec.workloadRef names; None where the Rollout holds its template itself."""
         reference = rollout["spec"].get("workloadRef")
         return await self.api.get(workload_kind(rollout), self.namespace, reference["name"]) if reference else None
+
+    async def known_workload(self, rollout: Object) -> Object | None:
+        """For looking only: what cannot be found, or read, the Rollout's own status tells of."""
+        try:
+            return await self.workload(rollout)
+        except (NotFound, Forbidden, Refused):
+            return None
 
     async def replica_sets(self) -> list[Object]:
         return await self._list(REPLICA_SET, POD_TEMPLATE_HASH)

@@ -12,11 +12,12 @@ from tidegate.keys import WORKLOAD_GENERATION
 HEALTHY, PROGRESSING, PAUSED, DEGRADED = "Healthy", "Progressing", "Paused", "Degraded"
 
 
-def phase_and_message(rollout: Mapping[str, Any]) -> tuple[str, str]:
+def phase_and_message(rollout: Mapping[str, Any], workload: Mapping[str, Any] | None = None) -> tuple[str, str]:
+    """`workload`: what `spec.workloadRef` names, where it was looked up; the Rollout's own annotation follows it a moment later."""
     status = rollout.get("status") or {}
     if not _is_observed(rollout):
         return PROGRESSING, "waiting for rollout spec update to be observed"
-    if _lags_behind_workload(rollout):
+    if _lags_behind_workload(rollout, workload):
         return PROGRESSING, "waiting for rollout spec update to be observed for the reference workload"
     if status.get("controllerPause") and not status.get("pauseConditions"):
         return PROGRESSING, "waiting for rollout to unpause"
@@ -34,8 +35,12 @@ def _is_observed(rollout: Mapping[str, Any]) -> bool:
         return True
 
 
-def _lags_behind_workload(rollout: Mapping[str, Any]) -> bool:
-    if not (rollout.get("spec") or {}).get("workloadRef"):
+def _lags_behind_workload(rollout: Mapping[str, Any], workload: Mapping[str, Any] | None) -> bool:
+    """Of a workload that makes the spec invalid no generation is ever acted on, so that there is nothing to wait for."""
+    status = rollout.get("status") or {}
+    invalid = any(each.get("type") == "InvalidSpec" for each in status.get("conditions") or ())
+    if not (rollout.get("spec") or {}).get("workloadRef") or invalid:
         return False
-    wanted = (rollout["metadata"].get("annotations") or {}).get(WORKLOAD_GENERATION)
-    return bool(wanted) and (rollout.get("status") or {}).get("workloadObservedGeneration") != wanted
+    noted = (rollout["metadata"].get("annotations") or {}).get(WORKLOAD_GENERATION)
+    newest = str(workload["metadata"].get("generation")) if workload is not None else noted
+    return any(each and status.get("workloadObservedGeneration") != each for each in (noted, newest))

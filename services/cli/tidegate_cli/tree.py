@@ -44,7 +44,7 @@ class Seen:
 def rollout_info(seen: Seen) -> RolloutInfo:
     rollout = seen.rollout
     spec, status = rollout.get("spec") or {}, rollout.get("status") or {}
-    phase, message = phase_and_message(rollout)
+    phase, message = phase_and_message(rollout, seen.workload)
     replica_sets = _replica_sets(seen, owner=rollout)
     is_canary = "canary" in (spec.get("strategy") or {})
     available_canary = sum(each.available for each in replica_sets if each.canary)

@@ -150,12 +150,17 @@ async def show_status(connection: Connection, name: str, *, watch: bool, seconds
     """The exit code: 0 Healthy (or, unwatched, on its way), 1 Degraded or out of time (`argo-behaviour.md` 13)."""
     async with connected(connection) as place:
         if not watch:
-            return _told(*phase_and_message(await place.rollout(name)), watching=False)
+            return _told(*await _state(place, name), watching=False)
         try:
             async with asyncio.timeout(seconds or None):
                 return await _watched_status(place, name)
         except TimeoutError:
             return timed_out()
+
+
+async def _state(place: Place, name: str) -> tuple[str, str]:
+    rollout = await place.rollout(name)
+    return phase_and_message(rollout, await place.known_workload(rollout))
 
 
 def timed_out() -> int:
@@ -166,8 +171,7 @@ def timed_out() -> int:
 
 async def _watched_status(place: Place, name: str) -> int:
     before: tuple[str, str] | None = None
-    async for rollout in readings(lambda: place.rollout(name)):
-        state = phase_and_message(rollout)
+    async for state in readings(lambda: _state(place, name)):
         if state != before:
             code = _told(*state, watching=True)
             if state[0] in (HEALTHY, DEGRADED):

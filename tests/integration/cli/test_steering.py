@@ -81,6 +81,18 @@ def test_verbs_change_the_workload_that_a_rollout_refers_to(cli: Any, control_pl
     assert not control_plane.client.get(f"{argo}/rollouts/web")["spec"].get("template")
 
 
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+def test_a_rollout_whose_workload_is_missing_can_still_be_looked_at(
+    cli: Any, control_plane: ControlPlane, namespace: str, kind: str
+) -> None:
+    reference = {"apiVersion": "apps/v1", "kind": kind, "name": "gone"}
+    path = f"/apis/argoproj.io/v1alpha1/namespaces/{namespace}/rollouts"
+    control_plane.client.post(path, a_referring_rollout(workloadRef=reference))
+    for words in (("get", "rollout", "web"), ("status", "web", "-w=false")):
+        done = cli(*words)
+        assert done.returncode == 0, done.stderr
+
+
 def test_a_missing_rollout_is_told_with_those_there_are(cli: Any, stored: Callable[[], Rollout], namespace: str) -> None:
     stored()
     done = cli("promote", "nope")

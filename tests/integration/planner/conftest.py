@@ -49,6 +49,13 @@ def a_planner(control_plane: ControlPlane, nats: LocalNats, tmp_path: Path) -> P
 
 
 @pytest.fixture
+def unprompted(a_planner: PlannerFactory) -> Iterator[None]:
+    """A planner whose resync is an hour away: what it notices it was told of, or has the moment from its own plan."""
+    with a_planner(TIDEGATE_RESYNC_SECONDS="3600"):
+        yield
+
+
+@pytest.fixture
 async def kube(control_plane: ControlPlane) -> AsyncIterator[Kube]:
     async with Kube(load(control_plane.kubeconfig), user_agent="kubectl") as connected:
         yield connected

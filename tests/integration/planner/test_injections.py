@@ -1,26 +1,17 @@
 """Metadata that a version's pods carry while it plays a part, and its dislike of the other's nodes, on a real API server."""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
 
 from tidegate.keys import EPHEMERAL_METADATA, PODS_BEHIND
 from tidegate.kube.kinds import POD, Object
-from tidegate.testing import Scene, Suite, a_rollout, eventually, healthy_on, paused_at
+from tidegate.testing import Scene, a_rollout, eventually, healthy_on, paused_at
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("unprompted")]
 
 BLUE, YELLOW = "demo:blue", "demo:yellow"
 GATE = ({"setWeight": 50}, {"pause": {}})
-
-
-@pytest.fixture(autouse=True)
-def planner(a_planner: Any) -> Iterator[Suite]:
-    running: AbstractContextManager[Suite] = a_planner(TIDEGATE_RESYNC_SECONDS="3600")
-    with running as suite:
-        yield suite
 
 
 def metadata(role: str) -> dict[str, Any]:

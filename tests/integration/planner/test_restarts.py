@@ -1,26 +1,16 @@
 """`spec.restartAt` with real pods, the Eviction API and a real disruption budget. The resync is an hour away."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from typing import Any
 
 import pytest
 
 from tidegate.durations import epoch, rfc3339
 from tidegate.kube.kinds import POD, POD_DISRUPTION_BUDGET, Object
-from tidegate.testing import Scene, Suite, a_rollout, eventually, healthy_on, paused_at
+from tidegate.testing import Scene, a_rollout, eventually, healthy_on, paused_at
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("unprompted")]
 
 BLUE, YELLOW = "demo:blue", "demo:yellow"
-
-
-@pytest.fixture(autouse=True)
-def planner(a_planner: Any) -> Iterator[Suite]:
-    running: AbstractContextManager[Suite] = a_planner(TIDEGATE_RESYNC_SECONDS="3600")
-    with running as suite:
-        yield suite
 
 
 async def pods(scene: Scene) -> list[Object]:

@@ -1,25 +1,15 @@
 """A Rollout that takes its pods from a live Deployment. The resync is an hour away, so the workload's own watch wakes it."""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from typing import Any
 
 import pytest
 
 from tidegate.keys import WORKLOAD_GENERATION
 from tidegate.kube.kinds import DEPLOYMENT, Object
-from tidegate.testing import Scene, Suite, a_deployment, a_referring_rollout, degraded, eventually
+from tidegate.testing import Scene, a_deployment, a_referring_rollout, degraded, eventually
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("unprompted")]
 
 BLUE, YELLOW = "demo:blue", "demo:yellow"
-
-
-@pytest.fixture(autouse=True)
-def planner(a_planner: Any) -> Iterator[Suite]:
-    running: AbstractContextManager[Suite] = a_planner(TIDEGATE_RESYNC_SECONDS="3600")
-    with running as suite:
-        yield suite
 
 
 async def deployment(scene: Scene, name: str = "web") -> Object:

@@ -48,5 +48,21 @@ def test_a_changed_workload_is_waited_for(observed: str, phase: str) -> None:
     assert phase_and_message(rollout(status=status, spec=spec, workload="8"))[0] == phase
 
 
+@pytest.mark.parametrize(("newest", "phase"), [(8, "Healthy"), (9, "Progressing")])
+def test_a_workload_changed_a_moment_ago_is_waited_for_though_nobody_has_noticed_yet(newest: int, phase: str) -> None:
+    """`tidegate set image` and then `tidegate status` must not tell of the former image's health."""
+    spec, status = {"workloadRef": {"kind": "Deployment", "name": "web"}}, {**OBSERVED, "workloadObservedGeneration": "8"}
+    workload = {"metadata": {"name": "web", "generation": newest}}
+    assert phase_and_message(rollout(status=status, spec=spec, workload="8"), workload)[0] == phase
+
+
+def test_a_workload_that_makes_the_spec_invalid_is_told_and_not_waited_for() -> None:
+    spec = {"workloadRef": {"kind": "Deployment", "name": "web"}}
+    degraded = {"phase": "Degraded", "message": "InvalidSpec: no", "conditions": [{"type": "InvalidSpec", "status": "True"}]}
+    status = {**OBSERVED, "workloadObservedGeneration": "8", **degraded}
+    told = phase_and_message(rollout(status=status, spec=spec, workload="8"), {"metadata": {"generation": 9}})
+    assert told == ("Degraded", "InvalidSpec: no")
+
+
 def test_a_rollout_nobody_has_looked_at_is_progressing() -> None:
     assert phase_and_message({"metadata": {"name": "web", "generation": 1}, "spec": {}})[0] == "Progressing"
