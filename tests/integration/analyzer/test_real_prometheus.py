@@ -102,6 +102,14 @@ async def test_what_is_not_a_number_stays_none(ask):
     assert (await ask("scalar(sum(requests_total)) / 0")).value == "+Inf"
 
 
+async def test_a_rate_and_its_count_come_in_the_order_of_the_query(ask):
+    """The recipe for low traffic in docs/providers.md rests on it."""
+    rate, count = 'sum(requests_total{version="canary",code="200"}) / sum(requests_total{version="canary"})', "sum(requests_total)"
+    for _ in range(5):
+        answer = await ask(f'label_replace({rate}, "what", "rate", "", "") or label_replace({count}, "what", "count", "", "")')
+        assert answer.result == [0.95, 500.0]
+
+
 async def test_a_range_is_all_values_of_its_steps(ask):
     ranged = {"start": "now() - duration('2s')", "end": "now()", "step": "1s"}
     answer = await ask("scalar(sum(requests_total)) * 0 + 1", rangeQuery=ranged)
