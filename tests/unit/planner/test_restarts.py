@@ -206,6 +206,15 @@ def test_what_is_left_serving_is_what_the_strategy_needs(
             assert serving - at_most >= 4 - max(1, may)
 
 
+def test_a_moment_that_is_none_is_said_to_be_wrong() -> None:
+    shell = Shell()
+    shell.put(ROLLOUT, a_rollout(restartAt="soon"))
+    problem = shell.see().problem
+    assert problem is not None
+    assert 'spec.restartAt: Invalid value: "soon"' in problem
+    assert "2026-01-02T03:04:05Z" in problem
+
+
 def test_a_limit_that_is_no_number_is_said_to_be_wrong() -> None:
     shell = Shell()
     manifest = a_rollout()

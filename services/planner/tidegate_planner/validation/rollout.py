@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tidegate.durations import epoch
 from tidegate_planner.validation.pods import selector_problems, template_problems
 from tidegate_planner.validation.problem import Problem, internal, invalid, negative, required, unsupported
 from tidegate_planner.validation.strategies import strategy_problems
@@ -23,6 +24,7 @@ def spec_problems(spec: Json, *, workload_resolved: bool) -> Iterator[Problem]:
     scale_down = spec.get("workloadRef", {}).get("scaleDown", "")
     if scale_down not in SCALE_DOWNS:
         yield unsupported("spec.workloadRef.scaleDown", scale_down, SCALE_DOWNS[1:])
+    yield from _moment("spec.restartAt", spec.get("restartAt"))
     selectable = _selectable(selector)
     if not selectable:
         yield invalid("spec.selector", selector, "invalid label selector")
@@ -34,6 +36,14 @@ def spec_problems(spec: Json, *, workload_resolved: bool) -> Iterator[Problem]:
     if deadline <= spec.get("minReadySeconds", 0):
         yield invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds")
     yield from strategy_problems(spec)
+
+
+def _moment(place: str, text: str | None) -> Iterator[Problem]:
+    """The CRD says so too, but not every server's does."""
+    try:
+        epoch("1970-01-01T00:00:00Z" if text is None else text)
+    except ValueError as error:
+        yield invalid(place, text, str(error))
 
 
 def _selector(selector: Json | None) -> Iterator[Problem]:
