@@ -67,6 +67,30 @@ def test_a_failed_analysis_aborts() -> None:
     assert "Step-based analysis phase error/failed" in end.message
 
 
+SIDE_BY_SIDE = {
+    "experiment": {
+        "duration": "1m",
+        "templates": [{"name": "base", "specRef": "stable", "weight": 5}, {"name": "cand", "specRef": "canary", "weight": 5}],
+        "analyses": [{"name": "compared", "templateName": "success-rate"}],
+    }
+}
+
+
+def test_an_experiment_takes_its_time_and_its_share_is_not_the_canarys() -> None:
+    entries = timeline(rollout(**ROUTED, steps=[{"setWeight": 20}, SIDE_BY_SIDE, {"setWeight": 50}]))
+    begins, ends = first_at(entries, 1), first_at(entries, 2)
+    assert ends.offset - begins.offset == pytest.approx(60, abs=10)
+    assert {entry.weight for entry in entries if entry.step == 1} == {20}
+    assert entries[-1].phase == "Healthy"
+
+
+def test_a_failed_analysis_of_an_experiment_aborts() -> None:
+    steps = [{"setWeight": 20}, SIDE_BY_SIDE, {"setWeight": 50}]
+    end = timeline(rollout(steps=steps), options=Options(fail_analysis=1))[-1]
+    assert (end.phase, end.canary_pods, end.stable_pods) == ("Degraded", 0, 5)
+    assert "Experiment analysis phase is error/failed" in end.message
+
+
 def test_an_abort_at_a_step_is_obeyed_there() -> None:
     entries = timeline(rollout(), options=Options(abort_at=3))
     assert first_at(entries, 3).phase == "Progressing"

@@ -1,5 +1,6 @@
 """From the caches to a decision about an experiment, and from its plan to writes, on an API server in memory."""
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -170,6 +171,48 @@ async def test_pods_are_held_while_the_rollout_is_seen_to_send_them_requests() -
     await trial.shell.kube.merge_patch(ROLLOUT, NAMESPACE, "web", {"status": {"canary": None}}, subresource="status")
     await trial.look()
     assert trial.shell.stored(REPLICA_SET, "exp-one")["spec"]["replicas"] == 0
+
+
+class Faults:
+    """Lets request number `fails` fail, before it was carried out or after, and counts."""
+
+    def __init__(self, trial: Trial, fails: int, *, after: bool) -> None:
+        self._fails, self.calls, kube = fails, 0, trial.shell.kube
+        setattr(kube, "after" if after else "before", self._count)
+
+    def _count(self, call: Call) -> None:
+        self.calls += 1
+        if self.calls == self._fails:
+            raise ServerUnavailable(f"{call.verb} {call.kind.kind}: the connection broke", status=0)
+
+
+async def a_life(fails: int, *, after: bool) -> tuple[Trial, int]:
+    """From its creation to its last pod, with one request that fails; the watch lags whenever it can."""
+    trial = Trial(duration="10s", scaleDownDelaySeconds=0)
+    faults = Faults(trial, fails, after=after)
+    for act in ("", "serve", "wait", ""):
+        if act == "serve":
+            trial.serve()
+        trial.shell.now += 20 if act == "wait" else 0
+        for _ in range(5):
+            with contextlib.suppress(ServerUnavailable, Refused):
+                await trial.look()
+            if act in {"wait", ""} and trial.shell.kube.snapshot(REPLICA_SET):
+                held = trial.shell.stored(REPLICA_SET, "exp-one")
+                if held["spec"]["replicas"] == 0:
+                    trial.shell.put(REPLICA_SET, {**held, "status": {"replicas": 0}})
+    return trial, faults.calls
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before it is carried out", "after"])
+async def test_whichever_request_fails_it_comes_to_the_same_end(after: bool) -> None:
+    _, requests = await a_life(0, after=after)
+    assert requests >= 7
+    for number in range(1, requests + 1):
+        trial, _ = await a_life(number, after=after)
+        assert (trial.status["phase"], trial.status["templateStatuses"][0]["status"]) == ("Successful", "Successful"), number
+        assert trial.shell.stored(REPLICA_SET, "exp-one")["spec"]["replicas"] == 0
+        assert trial.shell.kube.snapshot(SERVICE) == []
 
 
 # --- the Rollout's side -------------------------------------------------------------------------------------------------

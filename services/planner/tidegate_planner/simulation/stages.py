@@ -14,6 +14,7 @@ from tidegate_planner.progress import BLUE_GREEN_PAUSE
 Json = Mapping[str, Any]
 
 PREVIEW, PRE, PAUSE, SWITCH, POST = "preview", "prePromotionAnalysis", "pause", "switch", "postPromotionAnalysis"
+OF_EXPERIMENT = ""  # its runs carry no kind
 KINDS = {PRE: PRE_PROMOTION, POST: POST_PROMOTION}
 
 
@@ -52,7 +53,10 @@ def measured_at(strategy: Canary | BlueGreen, stage: int) -> str | None:
     """The kind of analysis that could fail there; None where nothing is measured."""
     if isinstance(strategy, BlueGreen):
         return KINDS.get(stages_of(strategy)[stage])
-    if isinstance(strategy.steps[stage], Analysis | Experiment):
+    step = strategy.steps[stage]
+    if isinstance(step, Analysis):
         return STEP
+    if isinstance(step, Experiment) and step.config.get("analyses"):
+        return OF_EXPERIMENT
     background = strategy.analysis
     return BACKGROUND if background is not None and stage >= background.starting_step else None
