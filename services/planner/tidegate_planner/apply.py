@@ -160,7 +160,7 @@ class Applier:
                 await self._ask(action.request, f"step/{action.request.plugin}", action.request.id, memory)
             case plans.StartAnalysis() | plans.TerminateAnalysis() | plans.DeleteAnalysis():
                 await self.ask_for_run(seen.namespace, action, memory, rollout=seen.name)
-            case plans.CreateExperiment() | plans.TerminateExperiment():
+            case plans.CreateExperiment() | plans.TerminateExperiment() | plans.DeleteExperiment():
                 await self._change_experiment(seen, action)
             case plans.LookAtPods():
                 await self._look_at_pods(seen, action.hash, memory)
@@ -228,10 +228,17 @@ class Applier:
         self.replica_sets.note_write(created)
 
     async def _change_experiment(self, seen: Seen, action: plans.ExperimentAction) -> None:
-        if isinstance(action, plans.TerminateExperiment):
-            patch = {"metadata": {"uid": action.uid}, "spec": {"terminate": True}}  # a namesake is not ours to end
-            self.experiments.note_write(await self.kube.merge_patch(EXPERIMENT, seen.namespace, action.name, patch))
-            return
+        """By uid: a namesake is not ours to end or to delete."""
+        match action:
+            case plans.CreateExperiment():
+                await self._create_experiment(seen, action)
+            case plans.TerminateExperiment():
+                patch = {"metadata": {"uid": action.uid}, "spec": {"terminate": True}}
+                self.experiments.note_write(await self.kube.merge_patch(EXPERIMENT, seen.namespace, action.name, patch))
+            case plans.DeleteExperiment():
+                await self.kube.delete(EXPERIMENT, seen.namespace, action.name, uid=action.uid)
+
+    async def _create_experiment(self, seen: Seen, action: plans.CreateExperiment) -> None:
         try:
             self.experiments.note_write(await self.kube.create(EXPERIMENT, dict(action.manifest)))
         except AlreadyExists:

@@ -106,6 +106,7 @@ def _actions(at: Situation) -> list[Action]:
     actions += analysis.surplus_runs(at)
     actions += experiment_step.idle(at)
     actions += experiment_step.wanted(at)
+    actions += experiment_step.surplus(at)
     look = failfast.question(at)
     return actions if look is None else [*actions, look]
 

@@ -16,8 +16,9 @@ from tidegate.messages import Destination
 from tidegate.podtemplate import as_written
 from tidegate.rollout import Canary
 from tidegate.rollout import Experiment as ExperimentStep
+from tidegate_planner import history
 from tidegate_planner.analysis import Verdict, owner_reference
-from tidegate_planner.plan import CreateExperiment, TerminateExperiment
+from tidegate_planner.plan import CreateExperiment, DeleteExperiment, TerminateExperiment
 from tidegate_planner.progress import INCONCLUSIVE_EXPERIMENT, Progress, resumed
 from tidegate_planner.seen import Experiment, ReplicaSet
 from tidegate_planner.situation import Situation, next_revision
@@ -25,9 +26,6 @@ from tidegate_planner.targets import current_step
 from tidegate_planner.templates import argument
 
 Json = Mapping[str, Any]
-
-ENDED = frozenset({"Successful", "Failed", "Error", "Inconclusive"})
-
 
 @dataclass(frozen=True, slots=True)
 class InUse:
@@ -107,8 +105,23 @@ def wanted(at: Situation) -> list[CreateExperiment]:
 def idle(at: Situation) -> list[TerminateExperiment]:
     """Unfinished experiments of this rollout that nothing waits for any more."""
     use = in_use(at)
-    over = (each for each in at.seen.experiments if each.phase not in ENDED and not each.terminate)
+    over = (each for each in at.seen.experiments if each.phase not in history.FINISHED and not each.terminate)
     return [TerminateExperiment(name=each.name, uid=each.uid) for each in over if use is None or each.name != use.name]
+
+
+def surplus(at: Situation) -> list[DeleteExperiment]:
+    """Finished ones beyond the history limits, which count for runs and experiments alike (7.7, 10). Pods that linger on purpose
+    would go with theirs at once, so it is no history before they are gone."""
+    use = in_use(at)
+    live = {each.hash for each in at.seen.replica_sets if not each.deleting}
+    beyond = history.surplus(
+        (each for each in at.seen.experiments if use is None or each.name != use.name),
+        revisions=live | {at.progress.current_hash, at.progress.stable_hash},
+        successful=at.spec.successful_runs_kept,
+        unsuccessful=at.spec.unsuccessful_runs_kept,
+    )
+    empty = (each for each in beyond if not any(pods.current for pods in each.pods))
+    return [DeleteExperiment(name=each.name, uid=each.uid) for each in empty]
 
 
 def _held(at: Situation, name: str) -> Experiment | None:

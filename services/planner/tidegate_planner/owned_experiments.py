@@ -15,6 +15,7 @@ def experiment_of(manifest: Json) -> Experiment:
     pods = (
         ExperimentPods(
             name=each.get("name") or "",
+            current=each.get("replicas") or 0,
             available=each.get("availableReplicas") or 0,
             service=each.get("serviceName") or "",
             hash=each.get("podTemplateHash") or "",

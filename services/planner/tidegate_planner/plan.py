@@ -162,11 +162,19 @@ class TerminateExperiment:
     uid: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteExperiment:
+    """One that has ended; what it consists of goes with it."""
+
+    name: str
+    uid: str
+
+
 AnalysisAction = StartAnalysis | TerminateAnalysis | DeleteAnalysis
 ReplicaSetAction = (
     CreateReplicaSet | ScaleReplicaSet | DeleteReplicaSet | AdoptReplicaSet | ReleaseReplicaSet | ChangeTemplate
 )
-ExperimentAction = CreateExperiment | TerminateExperiment
+ExperimentAction = CreateExperiment | TerminateExperiment | DeleteExperiment
 Action = (
     SetDefaultReplicas
     | AnnotateRollout

@@ -144,9 +144,11 @@ class WaitingContainer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExperimentPods:
-    """One template of an experiment: how many of its pods serve, and the Service in front of them, "" without one."""
+    """One template of an experiment: how many pods it has and how many of them serve, and the Service in front of them, "" without
+    one."""
 
     name: str
+    current: int = 0
     available: int = 0
     service: str = ""
     hash: str = ""

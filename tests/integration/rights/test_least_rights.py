@@ -448,6 +448,14 @@ async def experimented(scene: Scene) -> None:
         return [each["metadata"]["name"] for each in found if each["metadata"]["name"].startswith("lab")]
 
     await eventually(services, lambda seen: not seen, what="the experiment's Service to be deleted")
+    await scene.patch("lab", {"spec": {"analysis": {"successfulRunHistoryLimit": 0}}})
+
+    async def experiments() -> list[str]:
+        found, _ = await scene.kube.list(EXPERIMENT, scene.namespace)
+        return [each["metadata"]["name"] for each in found]
+
+    await eventually(experiments, lambda seen: f"{name}-1" not in seen, what="the experiment to be deleted")
+    assert name in await experiments()
 
 
 async def refused(scene: Scene) -> None:

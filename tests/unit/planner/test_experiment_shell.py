@@ -18,7 +18,7 @@ from tidegate_planner.experiments.apply import Applier
 from tidegate_planner.experiments.decide import decide
 from tidegate_planner.experiments.observe import Observer
 from tidegate_planner.experiments.seen import Seen
-from tidegate_planner.plan import CreateExperiment, TerminateExperiment
+from tidegate_planner.plan import CreateExperiment, DeleteExperiment, TerminateExperiment
 from tidegate_planner.simulation.shell import NAMESPACE, Shell
 
 LABELS = {"app": "trial"}
@@ -256,6 +256,15 @@ async def test_only_the_very_experiment_is_ended(shell: Shell) -> None:
     assert not shell.see().experiments[0].terminate
     await shell.apply(TerminateExperiment(name="web-x-2-0", uid=made["metadata"]["uid"]))
     assert shell.see().experiments[0].terminate
+
+
+async def test_only_the_very_experiment_is_deleted(shell: Shell) -> None:
+    made = shell.put(EXPERIMENT, an_experiment(shell, uid=shell.see().uid))
+    with pytest.raises(Refused):
+        await shell.apply(DeleteExperiment(name="web-x-2-0", uid="another"))
+    assert len(shell.see().experiments) == 1
+    await shell.apply(DeleteExperiment(name="web-x-2-0", uid=made["metadata"]["uid"]))
+    assert shell.see().experiments == ()
 
 
 async def test_the_templates_to_copy_are_seen_while_an_update_has_an_experiment_before_it() -> None:

@@ -8,7 +8,7 @@ import pytest
 from tidegate import keys
 from tidegate.messages import Destination, Split
 from tidegate_planner.decide import decide
-from tidegate_planner.plan import CreateExperiment, Plan, ShiftTraffic, TerminateExperiment
+from tidegate_planner.plan import CreateExperiment, DeleteExperiment, Plan, ShiftTraffic, TerminateExperiment
 from tidegate_planner.seen import Experiment, ExperimentPods, ReplicaSet, Seen, Traffic
 from tidegate_planner.simulation.views import NOW, a_set, a_status, a_view, hash_of, services_on
 
@@ -39,6 +39,10 @@ def created(plan: Plan) -> list[dict[str, Any]]:
 
 def ended(plan: Plan) -> list[str]:
     return [action.name for action in plan.actions if isinstance(action, TerminateExperiment)]
+
+
+def removed(plan: Plan) -> list[str]:
+    return [action.name for action in plan.actions if isinstance(action, DeleteExperiment)]
 
 
 def looked(seen: Seen) -> Plan:
@@ -195,6 +199,30 @@ def test_it_is_ended_when_nothing_waits_for_it_any_more(status: Any) -> None:
     assert ended(looked(replace(view, status={**view.status, **status}))) == [NAME]
     told_to_end = replace(view, experiments=(an_experiment("Running", terminate=True),), status={**view.status, **status})
     assert ended(looked(told_to_end)) == []
+
+
+@pytest.mark.parametrize(("limit", "deleted"), [(0, ["old", "older"]), (1, ["older"]), (None, [])])
+def test_finished_ones_beyond_the_history_limit_are_deleted(limit: int | None, deleted: list[str]) -> None:
+    held = [
+        an_experiment("Successful", "older", hash=hash_of("v2"), created="2026-01-01T00:00:00Z"),
+        an_experiment("Successful", "old", hash=hash_of("v2"), created="2026-01-02T00:00:00Z"),
+        an_experiment("Failed", "failed", hash=hash_of("v2"), created="2026-01-01T00:00:00Z"),
+        an_experiment("Running", hash=hash_of("v2")),
+    ]
+    limits = {} if limit is None else {"analysis": {"successfulRunHistoryLimit": limit}}
+    assert removed(looked(at_the_step(*held, seen={"spec": limits}))) == deleted
+
+
+def test_neither_the_one_in_use_nor_one_whose_pods_linger_is_history() -> None:
+    limits = {"spec": {"analysis": {"successfulRunHistoryLimit": 0, "unsuccessfulRunHistoryLimit": 0}}}
+    inconclusive = an_experiment("Inconclusive", hash=hash_of("v2"))
+    assert removed(looked(at_the_step(inconclusive, seen=limits))) == []
+    lingering = an_experiment("Successful", "old", hash=hash_of("v2"), pods=(ExperimentPods(name="cand", current=1),))
+    assert removed(looked(at_the_step(lingering, seen=limits))) == []
+
+
+def test_one_of_a_revision_that_is_gone_is_deleted_with_it() -> None:
+    assert removed(looked(at_the_step(an_experiment("Successful", "old", hash="gone")))) == ["old"]
 
 
 def test_the_deadline_stands_still_while_it_runs() -> None:

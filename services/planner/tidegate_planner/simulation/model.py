@@ -388,10 +388,23 @@ class Cluster:
         name = manifest["metadata"]["name"]
         if name in self.experiments:
             raise RefusedError(f"Experiment {name} exists")
-        self._put_experiment(name, manifest=manifest, uid=f"uid-{name}", status={})
+        self._put_experiment(name, manifest=manifest, uid=f"uid-{name}-{self.version}", status={})
+
+    def delete_experiment(self, name: str, *, uid: str) -> None:
+        """Its ReplicaSets go with it."""
+        held = self.experiments.get(name)
+        if held is None or held.uid != uid:
+            raise RefusedError(f"Experiment {name} is gone")
+        del self.experiments[name]
+        self.version += 1
+        self._told(EXPERIMENTS, name, None)
+        for each in [each.seen for each in self.sets.values() if each.seen.annotations.get(keys.EXPERIMENT_NAME) == name]:
+            self.delete_set(each.name)
 
     def end_experiment(self, name: str) -> None:
-        held = self.experiments[name]
+        held = self.experiments.get(name)
+        if held is None:
+            raise RefusedError(f"Experiment {name} is gone")
         self._put_experiment(name, manifest={**held.manifest, "spec": {**held.manifest["spec"], "terminate": True}})
 
     def put_experiment_status(self, name: str, status: Json) -> None:

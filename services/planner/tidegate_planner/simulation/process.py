@@ -18,8 +18,10 @@ from tidegate_planner.plan import (
     CreateExperiment,
     CreateReplicaSet,
     DeleteAnalysis,
+    DeleteExperiment,
     DeleteReplicaSet,
     EvictPods,
+    ExperimentAction,
     LookAtPods,
     Plan,
     RelabelPod,
@@ -214,7 +216,7 @@ class PlannerProcess:
                 cluster.delete_set(action.name, uid=action.uid, resource_version=action.resource_version)
                 self._caches[SETS].objects.pop(action.name, None)
                 return f"delete {action.name}"
-            case CreateExperiment() | TerminateExperiment():
+            case CreateExperiment() | TerminateExperiment() | DeleteExperiment():
                 return self._change_experiment(action)
             case ChangeTemplate():
                 changed = cluster.change_template(action)
@@ -223,12 +225,17 @@ class PlannerProcess:
             case _:
                 raise AssertionError(f"the modelled cluster has nobody else's workloads, yet {action} was asked for")
 
-    def _change_experiment(self, action: CreateExperiment | TerminateExperiment) -> str:
-        if isinstance(action, TerminateExperiment):
-            self._cluster.end_experiment(action.name)
-            return f"end experiment {action.name}"
-        self._cluster.create_experiment(action.manifest)
-        return f"create experiment {action.manifest['metadata']['name']}"
+    def _change_experiment(self, action: ExperimentAction) -> str:
+        match action:
+            case CreateExperiment():
+                self._cluster.create_experiment(action.manifest)
+                return f"create experiment {action.manifest['metadata']['name']}"
+            case TerminateExperiment():
+                self._cluster.end_experiment(action.name)
+                return f"end experiment {action.name}"
+            case DeleteExperiment():
+                self._cluster.delete_experiment(action.name, uid=action.uid)
+                return f"delete experiment {action.name}"
 
     def _look(self, action: LookAtPods) -> None:
         """Every few seconds, and again at once when there is news; what was found is forgotten with the question."""
