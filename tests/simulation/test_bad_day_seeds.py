@@ -30,6 +30,17 @@ def test_fifty_random_bad_days_keep_every_promise(first: int) -> None:
     assert broken == {}
 
 
+KEPT = {
+    60_013: "two planners, one of which had yet to hear that traffic had moved, contradicted each other in the status for ever",
+    60_265: "the same with an update under way",
+}
+
+
+@pytest.mark.parametrize("seed", KEPT)
+def test_a_bad_day_that_once_broke_a_promise_keeps_it(seed: int) -> None:
+    assert outcome_of(bad_day_scenario_of(seed)).reason == ""
+
+
 # --- I9: killed between any two writes -------------------------------------------------------------------------------------
 
 

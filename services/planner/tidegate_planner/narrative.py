@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from tidegate import keys
 from tidegate.messages import OutcomeVerb, Record, RolloutOutcome
-from tidegate.rollout import BlueGreen, Canary, Pause, Step
+from tidegate.rollout import BlueGreen, Canary, Pause, SetWeight, Step
 from tidegate_planner.progress import CANARY_PAUSE, FAST_ROLLBACK, FULL_PROMOTION, WITHIN_WINDOW
 from tidegate_planner.seen import Seen
 from tidegate_planner.situation import within_window
@@ -203,7 +203,7 @@ class _Teller:
         if now.paused and (went_on or not before.paused):
             yield self._outcome("paused", f"{now.attempt}.{now.pause_id}", step=now.step)
         if now.weight is not None and now.weight != before.weight:
-            yield self._outcome("weight-changed", f"{now.attempt}.{now.step}.{now.weight}", weight=now.weight)
+            yield self._outcome("weight-changed", f"{now.attempt}.{self._asker()}.{now.weight}", weight=now.weight)
         yield from self._analysis_outcomes()
         yield from self._endings()
 
@@ -214,6 +214,16 @@ class _Teller:
         for name, phase in runs:
             if phase not in {"Pending", "Running"}:
                 yield self._outcome("analysis-concluded", f"{name}.{phase}", message=f"{name}: {phase}")
+
+    def _asker(self) -> str:
+        """What asked for the present weight: the step, wherever the update has got to since. A planner that died meanwhile may have
+        told the same change already, and its successor looks later."""
+        now = self._now
+        if now.promoted or now.abort:
+            return "promoted" if now.promoted else "aborted"
+        reached = list(enumerate(self._steps()[: (now.step or 0) + 1]))
+        weights = ((index, step.weight) for index, step in reversed(reached) if isinstance(step, SetWeight))
+        return str(next((index for index, weight in weights if weight == now.weight), now.step))
 
     def _step_outcomes(self) -> Iterator[Outcome]:
         attempt = self._now.attempt

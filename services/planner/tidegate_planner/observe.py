@@ -80,9 +80,7 @@ class World:
     refusals: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def hear_traffic(self, uid: str, told: Traffic) -> None:
-        """A late answer to an earlier request says where the traffic was, not where it is: the newest request's counts."""
-        held = self.traffic.get(uid)
-        if held is None or told.fence >= held.fence:
+        if told.overrules(self.traffic.get(uid)):
             self.traffic[uid] = told
         self.fences[uid] = max(told.fence, self.fences.get(uid, 0))
 

@@ -87,6 +87,12 @@ class Traffic:
     message: str = ""
     status: Json = field(default_factory=dict)
 
+    def overrules(self, held: "Traffic | None") -> bool:
+        """A late answer says where the traffic was, not where it is: the newest request's counts, and of that that it is done."""
+        if held is None or self.fence != held.fence:
+            return held is None or self.fence > held.fence
+        return self.digest != held.digest or held.state != "applied"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnalysisRun:

@@ -27,6 +27,8 @@ STEPS: tuple[Object, ...] = (
 
 GATE = 1  # the step that waits for a person
 REPLICAS = 5
+PATIENT = 3600
+"""A deadline that no machine is too slow for: none of these rollouts may end by it."""
 
 
 MEASURED = "errors"
@@ -108,7 +110,8 @@ class Fleet:
         for name in self.names:
             canary = self.kind_of(name).canary(name, self.scene.namespace)
             await self.scene.apply(*self.kind_of(name).around(name))
-            await self.scene.apply(a_rollout(name, replicas=self.replicas, steps=self.plan_of(name), canary=canary))
+            fields: dict[str, Any] = {"replicas": self.replicas, "steps": self.plan_of(name), "canary": canary}
+            await self.scene.apply(a_rollout(name, **fields, progressDeadlineSeconds=PATIENT))
         for name in self.names:
             await self.scene.until(name, healthy_on(BLUE))
 

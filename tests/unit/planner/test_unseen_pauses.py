@@ -71,3 +71,14 @@ def test_a_planner_that_knows_nothing_tells_all_that_the_steps_imply() -> None:
 
 def test_a_snapshot_says_which_step_paused(at_start: Told) -> None:
     assert replace(at_start, step=3, pauses=(("CanaryPauseStep", "t"),)).pause_id == "3:CanaryPauseStep"
+
+
+def test_a_changed_weight_has_one_id_however_late_it_is_looked_at(at_start: Told) -> None:
+    """The one who told it first may have died before it noted so, and the update has gone on since."""
+
+    def shifted(step: int) -> Seen:
+        seen = seen_at(step)
+        return replace(seen, status={**seen.status, "canary": {"weights": {"canary": {"weight": 40}}}})
+
+    ids = {id_ for step in (2, 3, 4) for verb, _, id_ in told(at_start, shifted(step)) if verb == "weight-changed"}
+    assert len(ids) == 1

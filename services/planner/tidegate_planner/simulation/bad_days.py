@@ -1,5 +1,6 @@
-"""Random scenarios with everything that can go wrong at once: both strategies, routers that do half of it or are slow to confirm,
-measurements that come late, pods that crash for ever or cannot start, owners who ask for `fail-fast` and `surge-in-steps`.
+"""Random scenarios with everything that can go wrong at once: both strategies, steps of every kind, routers that do half of it or
+are slow to confirm, measurements that come late, pods that crash for ever or cannot start, owners who ask for `fail-fast` and
+`surge-in-steps`.
 
 Rule of this file: each seed takes a scenario of `chaos` and makes its day worse, with draws of its own, so that the seeds of
 `chaos` keep their stories.
@@ -10,7 +11,12 @@ from dataclasses import replace
 from typing import Any
 
 from tidegate import keys
-from tidegate_planner.simulation.chaos import blue_green_scenario_of, scenario_of
+from tidegate_planner.simulation.chaos import (
+    blue_green_scenario_of,
+    experiment_scenario_of,
+    plugin_scenario_of,
+    scenario_of,
+)
 from tidegate_planner.simulation.scenario import Edit, Faults, PodBehaviour, Scenario, Shifter
 
 SHIFTERS: tuple[Shifter, ...] = ("prompt", "slow", "failing", "partial", "unverified", "dead")
@@ -19,7 +25,8 @@ NAMES = {"stableService": "stable", "canaryService": "canary"}
 
 def bad_day_scenario_of(seed: int) -> Scenario:
     chance = random.Random(f"scenario/bad-day/{seed}")  # noqa: S311 - must be repeatable, guards no secret
-    scenario = blue_green_scenario_of(seed) if chance.random() < 0.35 else scenario_of(seed)
+    (drawn,) = chance.choices([scenario_of, blue_green_scenario_of, experiment_scenario_of, plugin_scenario_of], [9, 7, 2, 2])
+    scenario = drawn(seed)
     behaviours = {version: _worse(chance, behaviour, first=version == "v1") for version, behaviour in scenario.behaviours.items()}
     return replace(
         scenario,

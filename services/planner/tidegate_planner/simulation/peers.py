@@ -60,18 +60,19 @@ class TrafficShifter:
             self.failures_left -= 1
             if self.kind == "partial":
                 self._move_services(request)
-            self.tell(Traffic(digest=request.digest, state="failed", message="the router refused"))
+            self.tell(Traffic(digest=request.digest, fence=request.fence, state="failed", message="the router refused"))
             self.clock.after(RETRY_SECONDS, self._apply)
             return
         if self.kind == "unverified" and not verified:
-            self.tell(Traffic(digest=request.digest, state="pending", verified=False))
+            self.tell(Traffic(digest=request.digest, fence=request.fence, state="pending", verified=False))
             self.clock.after(RETRY_SECONDS, lambda: self._apply(verified=True))
             return
         self.failures_left = FAILURES_IN_A_ROW
         self.fence, self.newest, self.busy = request.fence, None, False
         self.split = request.split or self.split
         self._move_services(request)
-        self.tell(Traffic(digest=request.digest, state="applied", verified=True if verified else None))
+        done = Traffic(digest=request.digest, fence=request.fence, state="applied", verified=True if verified else None)
+        self.tell(done)
 
     def _move_services(self, request: TrafficRequested) -> None:
         for target in request.services:

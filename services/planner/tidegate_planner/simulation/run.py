@@ -172,7 +172,8 @@ class Run:
             self._message(lambda planner=planner: self._hear_traffic(planner, traffic))  # type: ignore[misc]
 
     def _hear_traffic(self, planner: PlannerProcess, traffic: Traffic) -> None:
-        planner.traffic = traffic
+        if traffic.overrules(planner.traffic):
+            planner.traffic = traffic
         planner.wake()
 
     def _plugin_told(self, plugin: str, answer: Answer) -> None:
