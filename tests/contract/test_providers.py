@@ -336,7 +336,7 @@ async def test_it_can_be_cancelled_at_once(side):
 
 def test_the_registry_builds_every_provider_it_names(tools):
     over_http = {name.partition(" ")[0] for name in OVER_HTTP}
-    assert set(built(tools)) == set(PROVIDERS) == {"job", *over_http}
+    assert set(built(tools)) == set(PROVIDERS) == {"job", "plugin", *over_http}
 
 
 # --- the contract of those that call out --------------------------------------------------------------------------------
