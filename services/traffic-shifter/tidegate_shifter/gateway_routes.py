@@ -16,13 +16,14 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tidegate.kube.kinds import HTTP_ROUTE, Kind, Object
 from tidegate.messages import HeaderRoute, Split
 from tidegate_shifter.added import MANAGED_RULES, RESTING_WEIGHTS, added_by, with_added
 from tidegate_shifter.fence import annotation_of, with_annotation, with_label
+from tidegate_shifter.gateway_ports import port_of
 from tidegate_shifter.managed import ManagedRoute, in_order, string_match
 from tidegate_shifter.router import Owner, Refused
 from tidegate_shifter.writing import Target
@@ -60,13 +61,14 @@ class Marks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """Whose traffic, divided how, in which route."""
+    """Whose traffic, divided how, in which route. `services`: those of an experiment, and stable's, for their ports."""
 
     owner: Owner
     split: Split
     route: Route
     target: Target
     marks: Marks
+    services: Mapping[str, Object] = field(default_factory=dict)
 
     @property
     def weights(self) -> dict[str, int]:
@@ -175,6 +177,9 @@ def ref_to(service: str, rule: Json, context: Context) -> Json:
     """A reference to a Service in the shape of the stable's: same port, same namespace."""
     model = context.ref_in(rule, service) or context.ref_in(rule, context.split.stable.service) or {}
     shape = {key: model[key] for key in ("group", "namespace", "port") if key in model}
+    if "port" in shape:
+        services, stable = context.services, context.split.stable.service or ""
+        shape["port"] = port_of(services.get(service), services.get(stable), shape["port"])
     return {"group": "", "kind": "Service", "name": service, **shape}
 
 

@@ -60,5 +60,9 @@ async def test_a_mirror_shows_the_canary_every_request_and_lets_it_answer_none(p
     await play.mirror()
 
 
+async def test_each_set_of_an_experiment_gets_its_share(play: Play) -> None:
+    await play.experiment()
+
+
 async def test_no_request_fails_through_a_whole_canary_and_an_abort(play: Play) -> None:
     assert_nobody_was_lost(play.entrance, await play.canary_and_abort(steps=STEPS), revisions=3)

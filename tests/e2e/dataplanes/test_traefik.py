@@ -59,6 +59,11 @@ def refused(events: list[tuple[str, str]]) -> bool:
 
 
 @pytest.mark.dataplanes
+async def test_each_set_of_an_experiment_gets_its_share(scene: Scene, network: Network) -> None:
+    await Play(scene=scene, network=network, entrance=GATEWAY_API).experiment()
+
+
+@pytest.mark.dataplanes
 async def test_no_request_fails_when_a_revision_interrupts_another_and_is_promoted_at_once(plays: list[Play]) -> None:
     found = await asyncio.gather(*(play.interruption() for play in plays))
     for play, answers in zip(plays, found, strict=True):

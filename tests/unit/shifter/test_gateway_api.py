@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tidegate.kube.errors import Forbidden, NotFound
-from tidegate.kube.kinds import GRPC_ROUTE, HTTP_ROUTE, Kind
+from tidegate.kube.kinds import GRPC_ROUTE, HTTP_ROUTE, SERVICE, Kind
 from tidegate.kube.memory import MemoryKube
 from tidegate.messages import Destination, MirrorRoute, Split
 from tidegate_shifter.gateway_features import GATEWAY, GATEWAY_CLASS
@@ -228,3 +228,38 @@ async def test_a_mirror_is_written_where_classes_may_not_be_looked_at():
 
     kube.before = refuse
     assert await is_mirrored(kube)
+
+
+# --- ports of experiments --------------------------------------------------------------------------------------------
+
+
+def service_with(name, *ports):
+    return {"metadata": {"name": name, "namespace": "shop"}, "spec": {"ports": list(ports)}}
+
+
+HTTP, ADMIN = {"name": "http", "port": 8080, "targetPort": 8080}, {"name": "admin", "port": 9000, "targetPort": 9000}
+
+
+@pytest.mark.parametrize(
+    ("stable", "experiment", "expected"),
+    [
+        pytest.param([{"port": 80, "targetPort": 8080}], [ADMIN, HTTP], 8080, id="by the number of the containers' port"),
+        pytest.param([{"port": 80, "targetPort": "http"}], [ADMIN, HTTP], 8080, id="by its name"),
+        pytest.param([{"port": 80, "targetPort": 8080}], [{"port": 80, "targetPort": 1}, HTTP], 80, id="the same number is there"),
+        pytest.param([{"port": 80}], [HTTP], 8080, id="the only one"),
+        pytest.param([{"port": 80}], [HTTP, ADMIN], 80, id="nobody can tell"),
+        pytest.param([{"port": 80, "targetPort": 8080}], [], 80, id="a Service without ports"),
+    ],
+)
+async def test_an_experiments_backend_names_the_port_that_leads_where_stables_does(stable, experiment, expected):
+    kube = await cluster(route())
+    await kube.create(SERVICE, service_with("stable", *stable))
+    await kube.create(SERVICE, service_with("candidate", *experiment))
+    asked = ask({"httpRoute": "web"})
+    candidate = Destination(weight=20, service="candidate", hash="more")
+    stable_share = asked.split.stable.model_copy(update={"weight": 60})
+    await GatewayApi(kube).apply(
+        replace(asked, split=asked.split.model_copy(update={"additional": (candidate,), "stable": stable_share}))
+    )
+    refs = kube.snapshot(HTTP_ROUTE)[0]["spec"]["rules"][0]["backendRefs"]
+    assert {each["name"]: each["port"] for each in refs} == {"stable": 80, "canary": 80, "candidate": expected}

@@ -135,6 +135,23 @@ class Play:
         await self._ends_on(revision, users)
         return answers
 
+    async def experiment(self) -> None:
+        """Each set of pods of an experiment gets its share beside canary and stable, and all is the new version's in the end."""
+        templates = [{"name": name, "specRef": of, "weight": 20} for name, of in (("baseline", "stable"), ("candidate", "canary"))]
+        steps: list[Object] = [{"setWeight": 10}, {"experiment": {"duration": "1h", "templates": templates}}]
+        users = await self.entrance.open(self.scene, self.network, steps=steps, replicas=2, canary=DELAYS)
+        await self.scene.request_image("web", YELLOW)
+        weights = (await self.scene.until("web", lends_traffic))["status"]["canary"]["weights"]
+        shares = {weights["stable"]["podTemplateHash"]: 0.5, weights["canary"]["podTemplateHash"]: 0.1}
+        shares |= {each["podTemplateHash"]: 0.2 for each in weights["additional"]}
+        for revision, share in shares.items():
+            await users.until_shared(revision, share)
+        given = await users.sample(users.telling)
+        assert all(users.shows(given, revision, share) for revision, share in shares.items()), f"{shares} asked for; {given}"
+        await self.scene.command("web", "promote-full")
+        yellow = (await self.scene.until("web", healthy_on(YELLOW)))["status"]["stableRS"]
+        await users.until_shared(yellow, 1.0)
+
     async def _met(self, image: str, answers: Answers) -> str:
         """The new revision, once users were served by it."""
         before = (await self.scene.rollout("web"))["status"]["currentPodHash"]
@@ -150,6 +167,12 @@ class Play:
     async def _ends_on(self, revision: str, users: Users) -> None:
         last = await users.sample(200)
         assert last.by == {revision: 200}, f"{self.entrance} at the end: {last}"
+
+
+def lends_traffic(rollout: Object) -> bool:
+    """To both sets of an experiment."""
+    weights = (rollout["status"].get("canary") or {}).get("weights") or {}
+    return [each.get("weight") for each in weights.get("additional") or ()] == [20, 20]
 
 
 async def only_pods_of(scene: Scene, revision: str) -> None:
