@@ -52,14 +52,17 @@ def install(control_plane: ControlPlane, definition: dict) -> None:
 
 def routes_definitions() -> list[dict]:
     """The copies, and what routes are attached to; TCPRoute also in the version before 1.6; TLSRoute, of which there is no copy, as
-    TCPRoute by another name."""
+    TCPRoute by another name; Linkerd's HTTPRoute as that of another group."""
     http, grpc, tcp = (yaml.safe_load((ROUTES / f"{GATEWAY}_{plural}.yaml").read_text()) for plural in ROUTE_COPIES)
     newest = tcp["spec"]["versions"][0]
     tcp["spec"]["versions"].append({**newest, "name": "v1alpha2", "storage": False})
     names = {"plural": "tlsroutes", "singular": "tlsroute", "kind": "TLSRoute", "listKind": "TLSRouteList"}
     tls = {**tcp, "metadata": {**tcp["metadata"], "name": f"tlsroutes.{GATEWAY}"}, "spec": {**tcp["spec"], "names": names}}
     gateways = [yaml.safe_load((ROUTES / f"{GATEWAY}_{plural}.yaml").read_text()) for plural in GATEWAY_COPIES]
-    return [http, grpc, tcp, tls, *gateways]
+    version = {**http["spec"]["versions"][0], "name": "v1beta3", "storage": True}
+    own = {**http["spec"], "group": "policy.linkerd.io", "versions": [version]}
+    linkerd = {**http, "metadata": {"name": "httproutes.policy.linkerd.io"}, "spec": own}
+    return [http, grpc, tcp, tls, linkerd, *gateways]
 
 
 @pytest.fixture(scope="session")

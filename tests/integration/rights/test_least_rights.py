@@ -89,6 +89,7 @@ ROUTES = {
     "tcp": Kind(GATEWAY, "v1", "tcproutes", "TCPRoute"),
     "tls": Kind(GATEWAY, "v1alpha2", "tlsroutes", "TLSRoute"),
 }
+LINKERD = Kind("policy.linkerd.io", "v1beta3", "httproutes", "HTTPRoute")
 EDGE = Kind(GATEWAY, "v1", "gateways", "Gateway")
 EDGE_CLASS = Kind(GATEWAY, "v1", "gatewayclasses", "GatewayClass", namespaced=False)
 CONSUMERS: dict[str, tuple[Consumer, ...]] = {
@@ -291,11 +292,13 @@ async def routed(scene: Scene, endpoint: Endpoint) -> None:
     await scene.kube.create(EDGE, of(scene, "edge", spec={"gatewayClassName": scene.namespace, "listeners": listeners}))
     for family, kind in ROUTES.items():
         await scene.kube.create(kind, a_route(family, scene.namespace))
+    await scene.kube.create(LINKERD, a_route("linkerd", scene.namespace))
     await scene.kube.create(SECRET, of(scene, "token", data={"value": base64.b64encode(b"open").decode()}))
     await scene.kube.create(ANALYSIS_TEMPLATE, of(scene, "rate", spec=rate_and_job(endpoint.url)))
     plugin = {family + "Route": f"{family}-route" for family in ROUTES} | {
         family + "RouteSelector": {"matchLabels": {"by": "label"}} for family in ROUTES
     }
+    plugin["httpRoutes"] = [{"name": "linkerd-route"}]
     shadow = {"name": "shadow", "match": [{"path": {"prefix": "/"}}]}
     analysis = {"templates": [{"templateName": "rate"}]}
     steps = ({"setWeight": 34}, {"setMirrorRoute": shadow}, {"analysis": analysis}, {"pause": {}})
