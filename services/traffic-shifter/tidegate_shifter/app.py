@@ -15,6 +15,7 @@ from tidegate.outbound import Outbound
 from tidegate.service import Reactions, Service, run
 from tidegate_shifter.handling import Handling, Post
 from tidegate_shifter.load_balancers import LoadBalancers
+from tidegate_shifter.release import Releases
 from tidegate_shifter.router import TrafficRouter
 from tidegate_shifter.routers import ROUTERS
 from tidegate_shifter.routers.alb import NAME as ALB
@@ -57,6 +58,7 @@ async def compose(service: Service) -> Reactions:
     if settings.aws_verify_target_group:
         outbound = await service.enter(Outbound(allow_metadata=True, user_agent=f"tidegate-{NAME}"))
         aws = LoadBalancers(aws=Aws(settings.aws, outbound, now), outbound=outbound, clock=now)
+    service.spawn(Releases(kube, settings).run(), name="releases")
     plugins = declared_routers(settings.router_plugins, Calls(service.bus, RouterAnswered, letters=SHIFTER_ANSWERS))
     return reactions(kube=kube, bus=service.bus, settings=settings, clock=now, aws=aws, plugins=plugins)
 
