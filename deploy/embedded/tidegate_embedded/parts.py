@@ -17,6 +17,7 @@ NODE_IP = "10.244.255.1"
 # client-go's defaults (20 requests a second for the controller-manager) would be the floor under every measurement made here.
 CLIENT_QPS = 1000
 CLIENT_BURST = 2000
+NODE_PATIENCE_SECONDS = 3600
 
 # What a delivery tool relies on. Left out: whatever waits for a cloud, for volumes, for certificates or for a metrics server.
 CONTROLLERS: Sequence[str] = (
@@ -113,6 +114,9 @@ def controller_manager(layout: Layout) -> list[str]:
         f"--root-ca-file={layout.ca}",
         "--leader-elect=false",
         "--secure-port=0",
+        # A machine that stalls, or an API server killed on purpose, is no lost node: after 50 s, the default, its pods would be marked
+        # unready, and no kubelet is there to mark them ready again.
+        f"--node-monitor-grace-period={NODE_PATIENCE_SECONDS}s",
         f"--kube-api-qps={CLIENT_QPS}",
         f"--kube-api-burst={CLIENT_BURST}",
         "--concurrent-deployment-syncs=20",
