@@ -25,6 +25,7 @@ KEPT = {
     1343: "dynamicStableScale emptied stable while nothing was recorded of the traffic",
     1555: "the share held for an interrupted canary was given to a set without pods",
     50035: "a version promoted while no pods were wanted left the stable Service on the old one, whose pods then went",
+    5390: "an abort sent all traffic to a stable ReplicaSet that somebody had deleted",
     2376: "a canary went to 0 while its share was held for want of stable pods",
 }
 

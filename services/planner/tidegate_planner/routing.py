@@ -168,12 +168,13 @@ def canary_side(at: Situation) -> Side:
     """The first rule of 3.8 that fits; a share that stable could not carry is not given to it.
 
     What is kept may be the share of an interrupted revision: a third one, or the way back to a stable that was scaled down,
-    must not throw all traffic on too few pods (N6). What stable loses is no burden to it: a good version gets out (N4).
+    must not throw all traffic on too few pods (N6), least of all on a stable version that somebody deleted. What stable loses is no
+    burden to it: a good version gets out (N4).
     """
     held, stable = _recorded_side(at), at.roles.stable
     ruled = _ruled(at, held)
     share = (at.canary.max_weight - ruled.weight) * at.spec.replicas // at.canary.max_weight
-    if stable is None or stable.available >= share:
+    if (stable.available if stable else 0) >= share:
         return ruled
     return held if held.weight > ruled.weight and held.behind is not stable else ruled
 
