@@ -114,8 +114,8 @@ def controller_manager(layout: Layout) -> list[str]:
         f"--root-ca-file={layout.ca}",
         "--leader-elect=false",
         "--secure-port=0",
-        # A machine that stalls, or an API server killed on purpose, is no lost node: after 50 s, the default, its pods would be marked
-        # unready, and no kubelet is there to mark them ready again.
+        # A machine that stalls, or an API server killed on purpose, is no lost node: after 50 s, the default, its pods would be
+        # marked unready, and no kubelet is there to mark them ready again.
         f"--node-monitor-grace-period={NODE_PATIENCE_SECONDS}s",
         f"--kube-api-qps={CLIENT_QPS}",
         f"--kube-api-burst={CLIENT_BURST}",
