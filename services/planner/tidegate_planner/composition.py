@@ -49,7 +49,7 @@ from tidegate_planner.router_objects import WatchedKinds, keys_of, named_by, sli
 from tidegate_planner.seen import Traffic
 from tidegate_planner.step_calls import Answer
 from tidegate_planner.telling import OF_ROLLOUTS, Story, Teller
-from tidegate_planner.worker import Worker
+from tidegate_planner.worker import Passes, worker_on
 from tidegate_planner.workloads import reference_of, slim_workload
 
 Slim = Callable[[dict[str, Any]], dict[str, Any]]
@@ -104,22 +104,26 @@ class Planner:
             clock=time.time,
         )
         self._teller = Teller(service.bus, OF_ROLLOUTS, clock=time.time)
-        self._worker = Worker(
-            observer=Observer(self._world),
-            look=pods.look,
-            decide=decide,
-            applier=applier,
-            teller=self._teller,
-            clock=time.time,
+        self._worker = worker_on(
+            Passes(
+                observer=Observer(self._world),
+                look=pods.look,
+                decide=decide,
+                applier=applier,
+                teller=self._teller,
+                clock=time.time,
+            )
         )
         of_experiments = Story(kind="Experiment", narrate=narrative.narrate, read=narrative.told_from_json)
         self._experiment_teller = Teller(service.bus, of_experiments, clock=time.time)
-        self._experimenter = Worker(
-            observer=ExperimentObserver(self._world),
-            decide=decide_experiment,
-            applier=ExperimentApplier(shared=applier, services=self._services),
-            teller=self._experiment_teller,
-            clock=time.time,
+        self._experimenter = worker_on(
+            Passes(
+                observer=ExperimentObserver(self._world),
+                decide=decide_experiment,
+                applier=ExperimentApplier(shared=applier, services=self._services),
+                teller=self._experiment_teller,
+                clock=time.time,
+            )
         )
         self._wire()
 
@@ -136,9 +140,10 @@ class Planner:
         self._world.least_fence = min(cache.first_version for cache in self.caches)
         with contextlib.suppress(TimeoutError):  # then outcomes that were told already are told again, under the same ids
             await asyncio.wait_for(asyncio.gather(told.caught_up.wait(), answers.caught_up.wait()), FEED_PATIENCE)
-        members = self._bus.members("planner", self._share_with)
-        for worker in (self._worker, self._experimenter):
-            worker.start(members.me, members.live)
+        members = self._bus.members("planner", lambda live: self._share_with(live, members.me))
+        self._share_with(members.live, members.me)
+        self._worker.start()
+        self._experimenter.start()
         self._service.spawn(self._resync(), name="resync")
         await self._bus.open_ask_door((RolloutRequested, RolloutCommanded))
         settings = self._settings
@@ -160,9 +165,9 @@ class Planner:
             self._worker.wake_all()
             self._experimenter.wake_all()
 
-    def _share_with(self, members: frozenset[str]) -> None:
-        self._worker.share_with(members)
-        self._experimenter.share_with(members)
+    def _share_with(self, members: frozenset[str], me: str) -> None:
+        self._worker.share_with(members, me)
+        self._experimenter.share_with(members, me)
 
     # --- what wakes what -----------------------------------------------------------------------------------------------
 

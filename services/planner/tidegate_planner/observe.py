@@ -124,6 +124,9 @@ class Observer:
         self._world.create_errors.pop(uid, None)
         self._world.step_answers.pop(uid, None)
 
+    def is_gone(self, key: Key) -> bool:
+        return self._world.rollouts.get(*key) is None
+
     def see(self, key: Key) -> Seen | None:
         """None when the rollout is gone, going, or another instance's. Raises `NotYet`."""
         manifest = self._world.rollouts.get(*key)

@@ -1,29 +1,19 @@
-"""Which object is looked at when: observe, tell, decide, apply, one rollout or experiment at a time, many of them at once.
+"""The shared worker (`tidegate.worker`) on passes: observe, tell, decide, apply, for one rollout or experiment.
 
-A wake-up only says that something may have changed. What wakes: a watch event, a message from another service, a moment that a
-plan named, and a slow resync that finds what no message announced.
+What wakes: a watch event, a message from another service, a moment that a plan named, and a slow resync that finds what no message
+announced.
 """
 
-import asyncio
-import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-import structlog
-
-from tidegate.errors import KubeError, Retry
-from tidegate.shares import owner
+from tidegate.worker import Key, Worker
 from tidegate_planner.apply import Memory, Refused
-from tidegate_planner.observe import Key
 from tidegate_planner.router_objects import NotYet
 
 LAZY_FOR = 1.0  # seconds that counts may lag behind in the status
-RETRY_AFTER = 1.0
-LONGEST_RETRY = 30.0
 AT_ONCE = 32  # passes under way; more would only queue for a connection
-
-log = structlog.get_logger(__name__)
 
 
 class Uid(Protocol):
@@ -46,6 +36,8 @@ PlanT_contra = TypeVar("PlanT_contra", bound=WakeAt, contravariant=True)
 class Observes(Protocol[SeenT_co]):
     def see(self, key: Key) -> SeenT_co | None: ...
 
+    def is_gone(self, key: Key) -> bool: ...
+
     def forget(self, uid: str) -> None: ...
 
 
@@ -61,20 +53,16 @@ class Applies(Protocol[SeenT_contra, PlanT_contra]):
         ...
 
 
-@dataclass(slots=True)
-class _Entry:
-    """One object's place in the shell."""
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What the shell remembers of one object between passes."""
 
+    uid: str
     memory: Memory = field(default_factory=Memory)
-    uid: str = ""
-    running: bool = False
-    again: bool = False
-    timer: asyncio.TimerHandle | None = None
-    failures: int = 0
 
 
-class Worker(Generic[SeenT, PlanT]):
-    """Runs passes from `start` until it is closed, for the objects of one kind that fall to this member of the live ones."""
+class Passes(Generic[SeenT, PlanT]):
+    """Passes over the objects of one kind."""
 
     def __init__(
         self,
@@ -93,120 +81,44 @@ class Worker(Generic[SeenT, PlanT]):
         self._applier = applier
         self._teller = teller
         self._clock = clock
-        self._me = ""
-        self._members: frozenset[str] = frozenset()
-        self._entries: dict[Key, _Entry] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._slots = asyncio.Semaphore(AT_ONCE)
-        self._started = False
+        self._held: dict[Key, _Held] = {}
 
-    def start(self, me: str, members: frozenset[str]) -> None:
-        """From now on wakes lead to passes; before, the caches were not whole."""
-        self._me, self._started = me, True
-        self.share_with(members)
+    def is_gone(self, key: Key) -> bool:
+        return self._observer.is_gone(key)
 
-    def share_with(self, members: frozenset[str]) -> None:
-        """A changed set of live members: look at everything, for some of it may be ours now."""
-        self._members = members
-        self.wake_all()
-
-    def owns(self, key: Key) -> bool:
-        return len(self._members) < 2 or owner(f"{key[0]}/{key[1]}", self._members) == self._me
-
-    def wake(self, key: Key) -> None:
-        entry = self._entries.setdefault(key, _Entry())
-        if not self._started or not self.owns(key):
-            return
-        if entry.running:
-            entry.again = True
-            return
-        entry.running = True
-        task = asyncio.get_running_loop().create_task(self._run(key, entry))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def wake_all(self) -> None:
-        for key in list(self._entries):
-            self.wake(key)
-
-    async def close(self) -> None:
-        self._started = False
-        for entry in self._entries.values():
-            if entry.timer is not None:
-                entry.timer.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _run(self, key: Key, entry: _Entry) -> None:
-        """Passes until nothing woke it meanwhile. The defect of one is logged and tried again; the others go on."""
-        try:
-            async with self._slots:
-                entry.again = True
-                while entry.again and self._started:
-                    entry.again = False
-                    await self._pass(key, entry)
-        finally:
-            entry.running = False
-
-    async def _pass(self, key: Key, entry: _Entry) -> None:
-        _cancel_timer(entry)
-        try:
-            seen = self._observer.see(key)
-            if seen is None:
-                self._forget(key, entry)
-                return
-            if entry.uid != seen.uid:
-                self._begin(entry, seen)
-            self._teller.tell(key, seen)
-            if self._look is not None:
-                seen = await self._look(seen, self._clock())
-            await self._act(key, entry, seen, self._decide(seen, self._clock()))
-            entry.failures = 0
-        except NotYet as kind:
-            log.debug("waiting for the first list of a kind that is named", key=key, kind=str(kind))
-            self._wake_in(key, entry, RETRY_AFTER)
-        except Refused as refusal:
-            log.debug("a write was refused, waiting for the watch", key=key, reason=str(refusal))
-            self._wake_in(key, entry, RETRY_AFTER)
-        except (KubeError, Retry) as error:
-            entry.failures += 1
-            log.warning("pass failed", namespace=key[0], name=key[1], error=str(error), failures=entry.failures)
-            self._wake_in(key, entry, _back_off(entry.failures))
-        except Exception:
-            entry.failures += 1
-            log.exception("pass failed", namespace=key[0], name=key[1], failures=entry.failures)
-            self._wake_in(key, entry, _back_off(entry.failures))
-
-    async def _act(self, key: Key, entry: _Entry, seen: SeenT, plan: PlanT) -> None:
-        postponed = await self._applier.apply(seen, plan, entry.memory, lazy_for=LAZY_FOR)
+    async def over(self, key: Key) -> float | None:
+        """One pass. The seconds until the next, None if only a wake-up is waited for."""
+        seen = self._observer.see(key)
+        if seen is None:
+            self._forget(key)
+            return None
+        memory = self._memory_of(key, seen)
+        self._teller.tell(key, seen)
+        if self._look is not None:
+            seen = await self._look(seen, self._clock())
+        plan = self._decide(seen, self._clock())
+        postponed = await self._applier.apply(seen, plan, memory, lazy_for=LAZY_FOR)
         now = self._clock()
-        moments = [each for each in (plan.wake_at, entry.memory.resend_at) if each is not None]
-        if postponed and entry.memory.lazy_since is not None:
-            moments.append(entry.memory.lazy_since + LAZY_FOR)
-        if moments:
-            self._wake_in(key, entry, max(0.0, min(moments) - now))
+        moments = [each for each in (plan.wake_at, memory.resend_at) if each is not None]
+        if postponed and memory.lazy_since is not None:
+            moments.append(memory.lazy_since + LAZY_FOR)
+        return min(moments) - now if moments else None
 
-    def _wake_in(self, key: Key, entry: _Entry, seconds: float) -> None:
-        _cancel_timer(entry)
-        entry.timer = asyncio.get_running_loop().call_later(seconds, self.wake, key)
+    def _memory_of(self, key: Key, seen: SeenT) -> Memory:
+        """New for one that is seen for the first time, maybe in the place of a namesake that was deleted between two looks."""
+        held = self._held.get(key)
+        if held is None or held.uid != seen.uid:
+            if held is not None:
+                self._observer.forget(held.uid)
+            held = self._held[key] = _Held(seen.uid)
+        return held.memory
 
-    def _begin(self, entry: _Entry, seen: SeenT) -> None:
-        """One seen for the first time, maybe in the place of a namesake that was deleted between two looks."""
-        if entry.uid:
-            self._observer.forget(entry.uid)
-        entry.uid, entry.memory = seen.uid, Memory()
-
-    def _forget(self, key: Key, entry: _Entry) -> None:
-        self._entries.pop(key, None)
-        self._observer.forget(entry.uid)
+    def _forget(self, key: Key) -> None:
+        held = self._held.pop(key, None)
+        if held is not None:
+            self._observer.forget(held.uid)
         self._teller.forget(key)
 
 
-def _back_off(failures: int) -> float:
-    """Seconds. The exponent is bounded: a night of failures would make the power too large for a float."""
-    return min(math.ldexp(RETRY_AFTER, min(failures - 1, 10)), LONGEST_RETRY)
-
-
-def _cancel_timer(entry: _Entry) -> None:
-    if entry.timer is not None:
-        entry.timer.cancel()
-        entry.timer = None
+def worker_on(passes: Passes[SeenT, PlanT]) -> Worker:
+    return Worker(passes.over, is_gone=passes.is_gone, refusals=(Refused, NotYet), at_once=AT_ONCE)

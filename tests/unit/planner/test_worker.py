@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from tidegate.errors import KubeError, Retry
+from tidegate.worker import LONGEST_RETRY
 from tidegate_planner.apply import Applier, Memory, Refused
 from tidegate_planner.decide import decide
 from tidegate_planner.observe import Key, Observer
@@ -15,7 +16,7 @@ from tidegate_planner.router_objects import NotYet
 from tidegate_planner.seen import Seen
 from tidegate_planner.simulation.views import NOW, a_set, a_status, a_view
 from tidegate_planner.telling import Teller
-from tidegate_planner.worker import LAZY_FOR, LONGEST_RETRY, Worker
+from tidegate_planner.worker import LAZY_FOR, Passes, worker_on
 
 ME, OTHER = "planner-a", "planner-b"
 
@@ -41,12 +42,14 @@ class World:
         self.memories: list[Memory] = []
         self.applied = asyncio.Event()
         self.work: Callable[[Seen, Memory], Awaitable[bool]] = self._nothing
-        self.worker = Worker(
-            observer=cast("Observer", self),
-            decide=decide,
-            applier=cast("Applier", self),
-            teller=cast("Teller[Any, Any]", self),
-            clock=lambda: NOW,
+        self.worker = worker_on(
+            Passes(
+                observer=cast("Observer", self),
+                decide=decide,
+                applier=cast("Applier", self),
+                teller=cast("Teller[Any, Any]", self),
+                clock=lambda: NOW,
+            )
         )
 
     async def _nothing(self, _seen: Seen, _memory: Memory) -> bool:
@@ -54,6 +57,9 @@ class World:
 
     def add(self, *names: str) -> None:
         self.there.update({key(name): calm(name) for name in names})
+
+    def is_gone(self, of: Key) -> bool:
+        return of not in self.there
 
     def see(self, of: Key) -> Seen | None:
         return self.there.get(of)
@@ -71,7 +77,11 @@ class World:
         return await self.work(seen, memory)
 
     def start(self, *others: str) -> None:
-        self.worker.start(ME, frozenset({ME, *others}))
+        self.start_as(ME, frozenset({ME, *others}))
+
+    def start_as(self, me: str, members: frozenset[str]) -> None:
+        self.worker.share_with(members, me)
+        self.worker.start()
 
     async def settle(self) -> None:
         async with asyncio.timeout(30):
@@ -301,7 +311,7 @@ async def test_members_share_the_rollouts_and_each_is_looked_at_by_one() -> None
     worlds = {ME: World(), OTHER: World()}
     for me, world in worlds.items():
         world.add(*names)
-        world.worker.start(me, frozenset({ME, OTHER}))
+        world.start_as(me, frozenset({ME, OTHER}))
         for name in names:
             world.worker.wake(key(name))
         await world.settle()
@@ -317,14 +327,14 @@ async def test_when_the_other_member_goes_its_rollouts_are_looked_at_at_once(wor
         world.worker.wake(key(name))
     await world.settle()
     world.passes.clear()
-    world.worker.share_with(frozenset({ME}))
+    world.worker.share_with(frozenset({ME}), ME)
     await world.settle()
     assert set(names) <= set(world.passes)
 
 
 async def test_one_that_knows_of_no_member_does_everything(world: World) -> None:
     """With NATS away nobody is known to live; a rollout must not wait for that."""
-    world.worker.start(ME, frozenset())
+    world.start_as(ME, frozenset())
     world.worker.wake(key())
     await world.settle()
     assert world.passes == ["web"]

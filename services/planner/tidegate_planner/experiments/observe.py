@@ -22,6 +22,9 @@ class Observer:
     def forget(self, uid: str) -> None:
         self._world.refusals.pop(uid, None)
 
+    def is_gone(self, key: Key) -> bool:
+        return self._world.experiments.get(*key) is None
+
     def see(self, key: Key) -> Seen | None:
         """None when the experiment is gone, going, or another instance's."""
         manifest = self._world.experiments.get(*key)
