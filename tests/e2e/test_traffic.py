@@ -1,6 +1,7 @@
 """Traffic moves with the rollout, and the rollout waits for the traffic."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,15 @@ def routed(namespace: str) -> dict:
 
 async def with_services(scene: Scene) -> None:
     await scene.apply(a_service("web-stable", app="web"), a_service("web-canary", app="web"))
+
+
+async def on_blue_without_its_route(scene: Scene, **spec: Any) -> None:
+    """A finished first version, and then nothing to write the next split to."""
+    await with_services(scene)
+    await scene.apply(an_http_route("web", stable="web-stable", canary="web-canary"))
+    await scene.apply(a_rollout(steps=STEPS, canary=routed(scene.namespace), **spec))
+    await scene.until("web", healthy_on(BLUE))
+    await scene.kube.delete(HTTP_ROUTE, scene.namespace, "web")
 
 
 async def chosen(scene: Scene) -> tuple[str, str]:
@@ -60,9 +70,7 @@ async def test_services_follow_the_revisions_they_are_named_for(scene: Scene) ->
 
 
 async def test_no_step_passes_before_the_traffic_was_seen_to_move(scene: Scene) -> None:
-    await with_services(scene)
-    await scene.apply(a_rollout(steps=STEPS, canary=routed(scene.namespace)))
-    await scene.until("web", healthy_on(BLUE))
+    await on_blue_without_its_route(scene)
     await scene.request_image("web", YELLOW)
 
     # The route that is to be written does not exist: pods come, the step stays.
@@ -86,11 +94,8 @@ async def test_no_step_passes_before_the_traffic_was_seen_to_move(scene: Scene) 
 
 
 async def test_the_deadline_fires_though_the_traffic_cannot_be_moved(scene: Scene) -> None:
-    await with_services(scene)
-    deadline = {"progressDeadlineSeconds": 4, "progressDeadlineAbort": True}
-    await scene.apply(a_rollout(steps=STEPS, canary=routed(scene.namespace), **deadline))
-    await scene.until("web", healthy_on(BLUE))
-    await scene.request_image("web", YELLOW)  # there is no route to write to
+    await on_blue_without_its_route(scene, progressDeadlineSeconds=4, progressDeadlineAbort=True)
+    await scene.request_image("web", YELLOW)
     await scene.until("web", degraded("timed out progressing"))
 
 

@@ -107,7 +107,7 @@ def healthy_on(image: str) -> Condition:
             image_of(rollout) == image
             and status.get("phase") == "Healthy"
             and status.get("stableRS") == status.get("currentPodHash")
-            and int(status.get("observedGeneration") or 0) >= rollout["metadata"]["generation"]
+            and is_observed(rollout)
         )
 
     holds.__name__ = f"Healthy on {image}"
@@ -118,7 +118,7 @@ def paused_at(step: int, *, image: str | None = None) -> Condition:
     def holds(rollout: Object) -> bool:
         status = rollout.get("status") or {}
         at_step = status.get("phase") == "Paused" and status.get("currentStepIndex") == step and bool(status.get("pauseConditions"))
-        return at_step and image in (None, image_of(rollout))
+        return at_step and image in (None, image_of(rollout)) and is_observed(rollout)
 
     holds.__name__ = f"Paused at step {step}"
     return holds
@@ -133,6 +133,11 @@ def degraded(reason: str) -> Condition:
 
     holds.__name__ = f"Degraded, {reason}"
     return holds
+
+
+def is_observed(rollout: Object) -> bool:
+    """The status is of this spec, and not of the one before: an update that was asked for shows in the spec first."""
+    return int((rollout.get("status") or {}).get("observedGeneration") or 0) >= rollout["metadata"]["generation"]
 
 
 def image_of(rollout: Object) -> str:

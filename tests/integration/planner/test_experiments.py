@@ -40,7 +40,7 @@ async def names(scene: Scene, kind: Any) -> list[str]:
 
 async def test_it_runs_for_its_time_behind_its_service_and_leaves_nothing_running(scene: Scene, a_planner: PlannerFactory) -> None:
     events: list[str] = []
-    scene.bus.feed(OUTCOMES, "tidegate.recorded.planner.*.trial", lambda message, _: note(events, message))
+    scene.bus.feed(OUTCOMES, f"tidegate.recorded.planner.{scene.namespace}.trial", lambda message, _: note(events, message))
     with a_planner(TIDEGATE_RESYNC_SECONDS="3600"):
         await scene.apply(an_experiment(duration="3s"))
         await until(scene, "Running")

@@ -13,8 +13,8 @@ from tidegate.kube.credentials import load
 from tidegate.testing import Endpoint, Reply
 from tidegate_cli.local.identities import BusUsers
 from tidegate_cli.local.services import MODULES
-from tidegate_embedded import ControlPlane
-from tidegate_embedded.testing import create_namespace, shared_control_plane, wait_until
+from tidegate_embedded import ControlPlane, Options
+from tidegate_embedded.testing import create_namespace, wait_until
 
 ROOT = Path(__file__).parents[3]
 SYSTEM = "tidegate-system"
@@ -27,7 +27,8 @@ CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 @pytest.fixture(scope="session")
 def control_plane() -> Iterator[ControlPlane]:
-    with shared_control_plane() as running:
+    """One of its own: the services look at every namespace, and what other tests left in a shared one would need other rights."""
+    with ControlPlane(Options()) as running:
         kubectl(running, "apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "deploy/crds"))
         for definition in routes_definitions():
             install(running, definition)

@@ -30,6 +30,7 @@ VERSIONS = {
     "argoproj.io": "v1alpha1",
     "networking.k8s.io": "v1",
     "gateway.networking.k8s.io": "v1",
+    "policy.linkerd.io": "v1beta3",
 }
 CLUSTER_WIDE = {"clusteranalysistemplates"}
 OK, FORBIDDEN = 200, 403
