@@ -22,6 +22,7 @@ class Ledger:
         self._given_up: set[str] = set()
         self._sizes: dict[str, list[int]] = defaultdict(list)
         self._targets: dict[str, list[str]] = defaultdict(list)
+        self._seen: dict[str, ReplicaSet] = {}
 
     def somebody_acted(self) -> None:
         """From here on things may move in other directions than before."""
@@ -50,6 +51,9 @@ class Ledger:
             self._given_up.discard(after.get("currentPodHash") or "")
 
     def set_changed(self, seen: ReplicaSet) -> None:
+        before, self._seen[seen.name] = self._seen.get(seen.name), seen
+        if before is not None and before.available and not seen.available and before.replicas <= seen.replicas:
+            self.somebody_acted()  # fate: the last pod that served has crashed, and somebody else must serve in its place
         sizes = self._sizes[seen.name]
         if not sizes or sizes[-1] != seen.replicas:
             sizes.append(seen.replicas)
