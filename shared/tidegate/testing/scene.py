@@ -137,7 +137,8 @@ def degraded(reason: str) -> Condition:
 
 def is_observed(rollout: Object) -> bool:
     """The status is of this spec, and not of the one before: an update that was asked for shows in the spec first."""
-    return int((rollout.get("status") or {}).get("observedGeneration") or 0) >= rollout["metadata"]["generation"]
+    generation: int = rollout["metadata"]["generation"]
+    return int((rollout.get("status") or {}).get("observedGeneration") or 0) >= generation
 
 
 def image_of(rollout: Object) -> str:
