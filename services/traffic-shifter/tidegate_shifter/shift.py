@@ -3,8 +3,9 @@
 Nothing here knows the bus. `Shifter.shift` may be called any number of times with the same request; it writes only what differs.
 
 What one part cannot do does not stop the others, with one exception: while a Service does not choose the pods it should, or its
-target group at AWS does not hold them, no traffic is moved to the canary (it would go to pods of another revision). A split that
-gives the canary nothing goes through all the same, because an abort must not wait for a Service that somebody deleted.
+target group at AWS does not hold them, or they are no endpoints yet, no traffic is moved to the canary (it would go to pods of
+another revision, or to none). A split that gives the canary nothing goes through all the same, because an abort must not wait for
+a Service that somebody deleted.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from typing import Final, Literal
 from tidegate.errors import KubeError, Retry, UnknownName
 from tidegate.kube.errors import Transient
 from tidegate.messages import Record, Router, RouterReport, Split, TrafficApplied, TrafficRequested
+from tidegate_shifter import endpoints
 from tidegate_shifter.router import Ask, Owner, Refused, Stale, TrafficRouter, needed_features, split_within
 from tidegate_shifter.services import switch_services
 from tidegate_shifter.target_groups import TargetGroups
@@ -54,11 +56,12 @@ class Shifter:
         self._kube = kube
         self._routers = {name: build(kube) for name, build in routers.items()}
         self._target_groups = target_groups
+        self._endpoints = endpoints.Endpoints(kube)
 
     async def shift(self, request: TrafficRequested) -> Shift:
         owner = Owner(namespace=request.namespace, name=request.name, uid=request.uid)
         records, problems = await switch_services(self._kube, request.services, owner=owner, fence=request.fence)
-        parts = [] if problems else await self._registered(request, owner)
+        parts = [] if problems else [*await self._registered(request, owner), *await self._reachable(request, owner)]
         unready = bool(problems) or any(part.again for part in parts)
         if request.split is not None:
             blocked = unready and not _gives_the_canary_nothing(request.split)
@@ -87,6 +90,15 @@ class Shifter:
             return []
         report, records = await self._target_groups.report(request.services, owner)
         return [] if report is None else [_Part(report, again=report.state != "applied", records=tuple(records))]
+
+    async def _reachable(self, request: TrafficRequested, owner: Owner) -> list[_Part]:
+        """Told only where it has to be waited for."""
+        if request.split is None or _gives_the_canary_nothing(request.split):
+            return []
+        splits = [each.split or request.split for each in request.routers]
+        waits_for = await self._endpoints.awaited([each for place, each in enumerate(splits) if each not in splits[:place]], owner)
+        report = RouterReport(router=endpoints.NAME, state="pending", verified=False, message=waits_for)
+        return [_Part(report, again=True)] if waits_for else []
 
     async def _part(self, route: _Routing, named: Router, request: TrafficRequested, asked: Split, owner: Owner) -> _Part:
         router = self._routers.get(named.router)

@@ -28,6 +28,7 @@ VERSIONS = {
     "apps": "v1",
     "batch": "v1",
     "argoproj.io": "v1alpha1",
+    "discovery.k8s.io": "v1",
     "networking.k8s.io": "v1",
     "gateway.networking.k8s.io": "v1",
     "policy.linkerd.io": "v1beta3",

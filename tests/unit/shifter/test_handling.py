@@ -105,7 +105,7 @@ async def test_it_answers_also_when_nothing_had_to_be_changed():
     await shifter(request(uid), envelope())
     kube.calls.clear()
     await shifter(request(uid, fence=11), envelope(message_id="2"))
-    assert {call.verb for call in kube.calls} == {"get"}
+    assert {call.verb for call in kube.calls} <= {"get", "list"}
     assert [(type(each), each.fence) for each in bus.published[2:]] == [(TrafficApplied, 11)]
 
 

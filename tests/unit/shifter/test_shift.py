@@ -5,7 +5,7 @@ import pytest
 from tidegate.errors import Retry
 from tidegate.keys import POD_TEMPLATE_HASH
 from tidegate.kube.errors import Forbidden, ServerUnavailable
-from tidegate.kube.kinds import SERVICE
+from tidegate.kube.kinds import ENDPOINT_SLICE, SERVICE
 from tidegate.kube.memory import MemoryKube
 from tidegate.messages import Destination, HeaderRoute, Record, Router, RouterReport, ServiceTarget, Split, TrafficRequested
 from tidegate_shifter.router import Feature, Refused, Stale, needed_features, split_within
@@ -74,6 +74,25 @@ async def test_a_router_with_a_split_of_its_own_gets_that_one():
     first, second = asked.routers
     await shift(asked.model_copy(update={"routers": (first.model_copy(update={"split": own}), second)}), a=a, b=b)
     assert (a.asked[0].split, b.asked[0].split) == (own, asked.split)
+
+
+async def test_pods_that_are_no_endpoints_yet_are_given_nothing_and_an_abort_does_not_ask():
+    kube, a = MemoryKube(), Scripted()
+    labels = {"kubernetes.io/service-name": "stable"}
+    endpoint = {"addresses": ["10.0.0.1"], "conditions": {"ready": True}, "targetRef": {"kind": "Pod", "name": "app-old-1"}}
+    await kube.create(ENDPOINT_SLICE, {"metadata": {"name": "s", "namespace": "shop", "labels": labels}, "endpoints": [endpoint]})
+
+    def to_canary(weight):
+        asked = request("a", canary=weight)
+        sides = {"stable": "old", "canary": "new"}
+        hashes = {side: getattr(asked.split, side).model_copy(update={"hash": of}) for side, of in sides.items()}
+        return asked.model_copy(update={"split": asked.split.model_copy(update=hashes)})
+
+    done = await shift(to_canary(20), kube, a=a)
+    assert (done.answer.state, a.asked) == ("pending", [])
+    assert "endpoints: no pod of new is a ready endpoint of Service canary yet" in done.answer.message
+    assert done.again
+    assert (await shift(to_canary(0), kube, a=a)).answer.state == "applied"
 
 
 async def test_one_failing_router_is_named_and_does_not_stop_the_others():
