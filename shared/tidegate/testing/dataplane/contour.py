@@ -11,7 +11,7 @@ import yaml
 
 from tidegate.kube.kinds import HTTP_ROUTE, Object
 from tidegate.testing.dataplane.entrances import CANARY, STABLE, Entrance, Things, gateway_plugin
-from tidegate.testing.dataplane.envoy import envoy
+from tidegate.testing.dataplane.envoy import PATIENT, envoy
 from tidegate.testing.dataplane.network import LOOPBACK, Network, free_ports
 from tidegate.testing.dataplane.processes import Background, answers_http
 from tidegate.testing.dataplane.users import CHANCE
@@ -59,6 +59,7 @@ CONTOUR: Final = Entrance(
     objects=_http_route,
     routing=gateway_plugin,
     sigmas=CHANCE,
+    spec=PATIENT,
 )
 
 

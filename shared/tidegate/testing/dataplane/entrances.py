@@ -19,7 +19,8 @@ Things = list[tuple[Kind, Object]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entrance:
-    """`objects` are given the host name that users ask for, `routing` the namespace."""
+    """`objects` are given the host name that users ask for, `routing` the namespace; `spec` is what an owner who routes so adds to
+    the Rollout."""
 
     router: str
     through: str
@@ -28,6 +29,7 @@ class Entrance:
     routing: Callable[[str], Mapping[str, Any]]
     sigmas: float = ROUND_ROBIN
     services: Mapping[str, Any] = field(default_factory=lambda: {"stableService": STABLE, "canaryService": CANARY})
+    spec: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.router} through {self.through}"
@@ -44,7 +46,7 @@ class Entrance:
         await put(scene, self.objects(self.host(scene)))
         strategy = {**self.services, **(canary or {})}
         strategy["trafficRouting"] = {**self.routing(scene.namespace), **strategy.get("trafficRouting", {})}
-        await scene.apply(with_a_process(a_rollout(canary=strategy, **rollout)))
+        await scene.apply(with_a_process(a_rollout(canary=strategy, **self.spec, **rollout)))
         blue = (await scene.until("web", healthy_on(BLUE)))["status"]["stableRS"]
         users = self.users(scene, network)
         await users.until_shared(blue, 1.0)

@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tidegate.testing.dataplane.network import LOOPBACK, Network
 from tidegate.testing.dataplane.processes import Background, answers_http, beside_python
+
+PATIENT: Final = {"minReadySeconds": 2}
+"""Envoy merges changes of its hosts' health for a second after a host came (`update_merge_window`): a pod that is ready sooner than
+that, as those of a test are, is unhealthy to it until then, and its share of the users is answered 503."""
 
 HTTP2 = {
     "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {

@@ -15,7 +15,7 @@ import yaml
 
 from tidegate.kube.kinds import SERVICE, Kind
 from tidegate.testing.dataplane.entrances import CANARY, STABLE, Entrance, Things
-from tidegate.testing.dataplane.envoy import bootstrap, envoy
+from tidegate.testing.dataplane.envoy import PATIENT, bootstrap, envoy
 from tidegate.testing.dataplane.network import LOOPBACK, Network, free_ports
 from tidegate.testing.dataplane.processes import Background, answers_http
 from tidegate.testing.dataplane.users import CHANCE
@@ -81,6 +81,7 @@ BY_HOST: Final = Entrance(
     objects=lambda host: _virtual_service(host, {"host": STABLE}, {"host": CANARY}),
     routing=lambda _: {"istio": VIRTUAL},
     sigmas=CHANCE,
+    spec=PATIENT,
 )
 PING_PONG: Final = replace(BY_HOST, router="istio-ping-pong", services={"pingPong": {"pingService": STABLE, "pongService": CANARY}})
 BY_SUBSET: Final = Entrance(
@@ -90,6 +91,7 @@ BY_SUBSET: Final = Entrance(
     objects=_by_subset,
     routing=lambda _: {"istio": {**VIRTUAL, "destinationRule": SUBSETS}},
     sigmas=CHANCE,
+    spec=PATIENT,
     services={},
 )
 
