@@ -266,7 +266,8 @@ class _Teller:
             yield index, steps[index]
 
     def _steps(self) -> tuple[Step, ...]:
-        return self._strategy.steps if isinstance(self._strategy, Canary) else ()
+        """Of the plan that the status is of: it may have been edited between a step's end and this look."""
+        return (self._seen.former_steps or self._strategy.steps) if isinstance(self._strategy, Canary) else ()
 
     def _outcome(
         self,

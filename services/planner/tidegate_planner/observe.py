@@ -13,7 +13,7 @@ from tidegate.hashing import pod_template_hash
 from tidegate.kube.kinds import DEPLOYMENT, POD_TEMPLATE, REPLICA_SET
 from tidegate.kube.selectors import labels_match
 from tidegate.plugins import Plugins
-from tidegate.rollout import BlueGreen, Canary, Experiment, Spec, selector_text, spec_of
+from tidegate.rollout import BlueGreen, Canary, Experiment, Spec, Step, selector_text, spec_of
 from tidegate_planner.owned_experiments import experiment_of
 from tidegate_planner.readings import (
     analyses_of,
@@ -114,9 +114,11 @@ class Observer:
     def __init__(self, world: World) -> None:
         self._world = world
         self._readings: dict[str, _Reading] = {}
+        self._former: dict[str, Canary] = {}
 
     def forget(self, uid: str) -> None:
         self._readings.pop(uid, None)
+        self._former.pop(uid, None)
         self._world.traffic.pop(uid, None)
         self._world.waiting.pop(uid, None)
         self._world.fences.pop(uid, None)
@@ -169,6 +171,7 @@ class Observer:
             create_errors=self._world.create_errors.get(uid, {}),
             step_answers=dict(self._world.step_answers.get(uid, {})),
             disabled_plugins=frozenset(name for name, enabled in (self._world.step_plugins or {}).items() if not enabled),
+            former_steps=self._former_steps(uid, spec, status),
             least_fence=max(self._world.least_fence, self._world.fences.get(uid, 0)),
         )
         self._world.fences[uid] = seen.fence
@@ -211,7 +214,20 @@ class Observer:
         template_hash = "" if spec is None else pod_template_hash(spec.template, collisions)
         reading = _Reading(metadata["generation"], versions, collisions, spec, problem, template_hash)
         self._readings[uid] = reading
+        former = held.spec.strategy if held is not None and held.spec is not None else None
+        if isinstance(former, Canary) and former.steps_hash == status.get("currentStepHash"):
+            self._former[uid] = former
         return reading
+
+    def _former_steps(self, uid: str, spec: Spec | None, status: Json) -> tuple[Step, ...]:
+        """The plan that the status is still of, while an edit of it has not been decided upon."""
+        former, present = self._former.get(uid), spec.strategy if spec else None
+        if former is None or not isinstance(present, Canary):
+            return ()
+        if former.steps_hash == status.get("currentStepHash") != present.steps_hash:
+            return former.steps
+        del self._former[uid]
+        return ()
 
     def _references(self, manifest: Json, routing: FoundObjects) -> References:
         namespace = manifest["metadata"]["namespace"]

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tidegate import keys
+from tidegate.rollout import Canary
 from tidegate_planner.narrative import Chapter, narrate
 from tidegate_planner.seen import AnalysisRun, ReplicaSet, Seen
 from tidegate_planner.simulation.views import a_set, a_status, a_view, hash_of
@@ -418,3 +420,13 @@ def test_each_phase_of_a_plugins_call_is_an_event_and_success_is_the_completed_s
 
 
 PLUGGED = [{"plugin": {"name": "acme/approval"}}, {"pause": {}}]
+
+
+def test_a_step_that_ended_just_before_its_plan_was_edited_is_told_in_the_words_of_that_plan() -> None:
+    reader = reading_from(updating(0, 1, 3))
+    paused = updating(1, 1, 3, **paused_for())
+    edited = a_view("v2", *paused.replica_sets, status=paused.status, canary={"steps": [{"setWeight": 50}, {"pause": {}}]})
+    assert paused.spec is not None
+    assert isinstance(paused.spec.strategy, Canary)
+    told = reader.read(replace(edited, former_steps=paused.spec.strategy.steps))
+    assert "Rollout step 1/4 completed (setWeight: 25)" in [record.message for record in told.records]
