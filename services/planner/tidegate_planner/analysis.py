@@ -92,10 +92,12 @@ def measures(at: Situation) -> bool:
 
 
 def wanted_runs(at: Situation) -> list[StartAnalysis]:
-    """Runs that must exist and do not. None starts while the rollout is paused."""
-    if at.progress.pauses or at.spec.paused:
+    """Runs that must exist and do not. A pause step is what a background run measures through, so it begins there too; a step's own
+    run waits for every pause, and each for the one that an inconclusive run asked for (7.7)."""
+    if at.progress.inconclusive or at.spec.paused:
         return []
-    return [StartAnalysis(manifest=_manifest(at, each)) for each in runs_in_use(at) if each.run is None]
+    missing = (each for each in runs_in_use(at) if each.run is None)
+    return [StartAnalysis(manifest=_manifest(at, each)) for each in missing if each.kind != STEP or not at.progress.pauses]
 
 
 def idle_runs(at: Situation) -> list[TerminateAnalysis]:

@@ -205,3 +205,21 @@ def test_a_background_run_starts_at_its_step_but_never_on_the_first_deployment(s
     view = a_view("v2", *sets, status=a_status("v2", "v1", step, canary["steps"]), canary=canary)
     assert len(started(view)) == runs
     assert started(a_view("v1", canary=canary)) == []
+
+
+@pytest.mark.parametrize("seconds", [None, "10m"])
+def test_a_background_run_measures_through_a_pause_though_nothing_came_before_it(seconds: str | None) -> None:
+    pause = {"pause": {"duration": seconds} if seconds else {}}
+    canary = {"steps": [pause, {"setWeight": 50}], "analysis": CHECK["analysis"]}
+    sets = (a_set("v2", 1, 0, revision=2), a_set("v1", 3))
+    entering = a_view("v2", *sets, status=a_status("v2", "v1", 0, canary["steps"]), canary=canary)
+    status = decide(entering, NOW).status
+    assert ([each["reason"] for each in status["pauseConditions"]], len(started(entering))) == (["CanaryPauseStep"], 1)
+    assert len(started(a_view("v2", *sets, status=status, canary=canary))) == 1  # a planner that died before it asked for the run
+
+
+@pytest.mark.parametrize("stop", [{"pauseConditions": [{"reason": "InconclusiveAnalysisRun"}]}, {}])
+def test_no_run_begins_after_an_inconclusive_one_or_while_paused_by_hand(stop: dict[str, Any]) -> None:
+    canary = {"steps": STEPS, "analysis": CHECK["analysis"]}
+    sets, status = (a_set("v2", 1, revision=2), a_set("v1", 3)), a_status("v2", "v1", 0, STEPS, **stop)
+    assert started(a_view("v2", *sets, status=status, canary=canary, spec={"paused": not stop})) == []
