@@ -105,9 +105,8 @@ class _Teller:
         if before.pauses and not now.pauses and not now.abort and released:
             yield _normal("RolloutResumed", "Rollout is resumed")
         yield from self._step_records()
-        for reason, start in now.pauses:
-            if (reason, start) not in before.pauses:
-                yield _normal("RolloutPaused", f"Rollout is paused ({reason})")
+        if now.pauses and not set(now.pauses) & set(before.pauses):  # a reason more is no other pause
+            yield _normal("RolloutPaused", f"Rollout is paused ({now.pauses[0][0]})")
         if now.weight is not None and now.weight != before.weight:
             former = "" if before.weight is None else f"from {before.weight} "
             yield _normal("TrafficWeightUpdated", f"Traffic weight updated {former}to {now.weight}")

@@ -175,6 +175,14 @@ def test_a_pause_that_nobody_saw_is_an_event_all_the_same() -> None:
     ]
 
 
+def test_a_second_reason_to_pause_is_no_second_event() -> None:
+    step, run = ({"reason": reason, "startTime": AT_ONE} for reason in ("CanaryPauseStep", "InconclusiveAnalysisRun"))
+    reader = reading_from(updating(1, 1, 3, **paused_for()))
+    assert reasons(reader.read(updating(1, 1, 3, **{**paused_for(), "pauseConditions": [step, run]}))) == []
+    chapter = reading_from(updating(1, 1, 3)).read(updating(1, 1, 3, **{**paused_for(), "pauseConditions": [step, run]}))
+    assert [record.message for record in chapter.records] == ["Rollout is paused (CanaryPauseStep)"]
+
+
 def test_pauses_of_two_steps_in_the_same_second_have_two_ids() -> None:
     reader = reading_from(updating(0, 1, 3))
     first = reader.read(updating(1, 1, 3, **paused_for(start=AT_ONE)))
