@@ -207,7 +207,9 @@ class _Teller:
         yield from self._endings()
 
     def _analysis_outcomes(self) -> Iterator[Outcome]:
-        runs = [(name, phase) for name, phase in self._now.runs.items() if phase != self._before.runs.get(name)]
+        ended = {run.name for run in self._seen.analysis_runs if run.terminate}  # nobody measured to the end
+        changed = [(name, phase) for name, phase in self._now.runs.items() if phase != self._before.runs.get(name)]
+        runs = [(name, phase) for name, phase in changed if name not in ended]
         for experiment in self._now.experiments:
             runs += [(f"{experiment}-{name}", phase) for name, _, phase in self._experiment_changes(experiment)]
         for name, phase in runs:

@@ -9,8 +9,9 @@ from typing import Any
 
 from tidegate import keys
 from tidegate.rollout import BlueGreen
+from tidegate_planner.analysis import UNFINISHED
 from tidegate_planner.progress import CANARY_PAUSE
-from tidegate_planner.seen import Seen
+from tidegate_planner.seen import AnalysisRun, Seen
 from tidegate_planner.step_calls import calls_of
 
 Json = Mapping[str, Any]
@@ -18,8 +19,8 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The state up to which everything was told. `sets`: hash -> (name, revision, size); `runs`: analysis run -> phase; one that
-    was told to end has nothing to say any more. `experiments`: name -> analysis -> phase.
+    """The state up to which everything was told. `sets`: hash -> (name, revision, size); `runs`: analysis run -> phase, of those
+    that are `_spoken_for`. `experiments`: name -> analysis -> phase.
 
     `done` stays up once this attempt was Healthy: a pod lost later and replaced is no second completion. `rested` is the present
     step once it has paused and was told to go on. `plugins`: (name, number of the step, operation, phase).
@@ -102,10 +103,19 @@ def snapshot(seen: Seen) -> Told:
         attempt=(status.get("duration") or {}).get("rolloutStartedAt") or "",
         back_on_stable=_back_on_stable(seen, current),
         sets=sets,
-        runs={run.name: run.phase for run in seen.analysis_runs if run.phase and not run.terminate},
+        runs={run.name: run.phase for run in seen.analysis_runs if run.phase and _spoken_for(run, status)},
         plugins=tuple((each.name, each.index + 1, each.operation, each.phase) for each in calls_of(status) if each.phase),
         experiments={each.name: {name: phase for name, (phase, _) in each.runs.items() if phase} for each in seen.experiments},
     )
+
+
+def _spoken_for(run: AnalysisRun, status: Json) -> bool:
+    """One that was told to end has nothing to say any more, but where a blue-green update names it after its promotion (7.7)."""
+    section = status.get("blueGreen") or {}
+    named = (section.get(f"{which}PromotionAnalysisRunStatus") or {} for which in ("pre", "post"))
+    promoted = status.get("stableRS") == status.get("currentPodHash")
+    stays = promoted and run.name in {each.get("name") for each in named}
+    return not run.terminate or run.phase in UNFINISHED or stays
 
 
 def aborted_condition(status: Json) -> Json | None:

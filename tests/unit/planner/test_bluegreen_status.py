@@ -98,8 +98,8 @@ def test_a_measured_version_that_loses_pods_is_on_the_clock_again() -> None:
 # --- analysis ----------------------------------------------------------------------------------------------------------
 
 
-def run(name: str, phase: str, kind: str, message: str = "") -> AnalysisRun:
-    return AnalysisRun(name=name, phase=phase, kind=kind, message=message, hash=hash_of("v2"))
+def run(name: str, phase: str, kind: str, message: str = "", **fields: Any) -> AnalysisRun:
+    return AnalysisRun(name=name, phase=phase, kind=kind, message=message, hash=hash_of("v2"), **fields)
 
 
 @pytest.mark.parametrize(
@@ -246,3 +246,20 @@ def test_an_abort_is_rolled_back_once_users_are_on_stable_again() -> None:
 
     assert outcomes("v2") == ["aborted"]
     assert outcomes("v1") == ["aborted", "rolled-back"]
+
+
+@pytest.mark.parametrize(("stable", "outcome"), [("v2", ["AnalysisRunSuccessful"]), ("v1", [])], ids=["promoted", "aborted"])
+def test_the_end_of_a_run_that_was_cut_short_is_told_after_a_promotion_and_not_after_an_abort(stable: str, outcome: Any) -> None:
+    name = f"{BASE}-pre"
+    section = {"blueGreen": {"prePromotionAnalysisRunStatus": {"name": name, "status": "Running"}}}
+
+    def at(phase: str, *, terminate: bool, **fields: Any) -> Seen:
+        return updating(active=stable, runs=(run(name, phase, "PrePromotion", terminate=terminate),), **section, **fields)
+
+    ended = at("Successful", terminate=True, **({"stableRS": hash_of("v2")} if stable == "v2" else {"abort": True}))
+    running = narrate(narrate(None, at("Running", terminate=False)).told, at("Running", terminate=True)).told
+    chapter = narrate(running, ended)
+    told = [(each.reason, each.message) for each in chapter.records if each.reason.startswith("AnalysisRun")]
+    assert [reason for reason, _ in told] == outcome
+    assert all(text == f"PrePromotion Analysis Run '{name}' Status New: 'Successful' Previous: 'Running'" for _, text in told)
+    assert "analysis-concluded" not in [each.message.verb for each in chapter.outcomes]
