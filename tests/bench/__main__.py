@@ -10,14 +10,17 @@ import os
 import platform
 import statistics
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 from analyses import Drift, drifted
+from floor import Floor
 from measuring import AuditLog, Costs, Write
 from scenarios import Fleet
 
@@ -31,7 +34,8 @@ from tidegate_embedded import ControlPlane, Options
 DOCUMENT = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 ROLLOUTS, ANALYSES = "measured", "measured analyses"
 """What stands between two markers of the document."""
-SETTLE = 3.0  # seconds for Events and outcomes to drain before CPU is read
+SETTLE = 3.0  # seconds without a write after which everything is told
+LONGEST_SETTLE = 180.0  # seconds
 
 
 @dataclass(kw_only=True)
@@ -45,14 +49,14 @@ class Figures:
     writes: Counter[Write] = field(default_factory=Counter)
     cpu: Mapping[str, float] = field(default_factory=dict)
     rss: Mapping[str, float] = field(default_factory=dict)
+    floor: float | None = None
 
     def per_rollout(self, *, events: bool) -> float:
         return sum(count for write, count in self.writes.items() if write.is_event == events) / self.rollouts
 
 
 async def measured(title: str, fleet: Fleet, names: list[str], rounds: int, audit: AuditLog, pids: Mapping[str, int]) -> Figures:
-    await asyncio.sleep(SETTLE)
-    audit.skip()
+    await settled(audit)
     costs = Costs(pids)
     seconds: list[float] = []
     walls: list[float] = []
@@ -60,16 +64,39 @@ async def measured(title: str, fleet: Fleet, names: list[str], rounds: int, audi
         taken = await fleet.change(names, f"demo:{title[1]}{number}")
         seconds += taken
         walls.append(max(taken))
-    await asyncio.sleep(SETTLE)
+    writes = await settled(audit)  # Events come after the rollouts, and are counted whole
     return Figures(
         title=title,
         rollouts=len(names) * rounds,
         seconds=seconds,
         wall=statistics.median(walls),
-        writes=audit.writes(),
+        writes=writes,
         cpu=costs.cpu(),
         rss=costs.rss(),
     )
+
+
+async def settled(audit: AuditLog) -> Counter[Write]:
+    """The writes since the last reading, once nothing is written any more."""
+    writes: Counter[Write] = Counter()
+    deadline = time.monotonic() + LONGEST_SETTLE
+    while time.monotonic() < deadline:
+        await asyncio.sleep(SETTLE)
+        more = audit.writes()
+        if not more:
+            return writes
+        writes += more
+    raise TimeoutError(f"still written to after {LONGEST_SETTLE:.0f} s: {writes.most_common(3)}")
+
+
+async def floor_of(kube: Kube, namespace: str, apps: list[str], *, replicas: int, rounds: int) -> float:
+    """Seconds, the median of `rounds`."""
+    async with Floor(kube, namespace) as floor:
+        await floor.create(apps, replicas=replicas)
+        versions = [f"v{number}" for number in range(rounds + 1)]
+        return statistics.median(
+            [await floor.change(apps, before, after, replicas=replicas) for before, after in pairwise(versions)]
+        )
 
 
 Pids = Mapping[str, int]
@@ -84,10 +111,12 @@ async def run(plane: ControlPlane, pids: Pids, another_planner: AnotherPlanner, 
             await fleet.create(["app"], replicas=5)
             await fleet.change(["app"], "demo:warm")
             found.append(await measured("(a) one rollout, 5 replicas", fleet, ["app"], sizes.alone, audit, pids))
+        found[-1].floor = await floor_of(kube, "floor-alone", ["app"], replicas=5, rounds=sizes.alone)
         async with Fleet(kube, "bench-together") as fleet:
             names = _names(sizes.together)
             await fleet.create(names, replicas=2)
             found.append(await measured(f"(b) {len(names)} rollouts at once, 2 replicas", fleet, names, 1, audit, pids))
+        found[-1].floor = await floor_of(kube, "floor-together", names, replicas=2, rounds=1)
         if sizes.shared:
             async with Fleet(kube, "bench-shared") as fleet:
                 names = _names(sizes.shared)
@@ -114,8 +143,8 @@ def _names(count: int) -> list[str]:
 
 def report(figures: list[Figures]) -> str:
     lines = [
-        "| scenario | wall | p50 | p99 | API writes per rollout | Events per rollout | CPU ms per rollout | RSS of the services |",
-        "|---|---|---|---|---|---|---|---|",
+        "| scenario | wall | floor | p50 | p99 | API writes each | Events each | CPU ms each | RSS of the services |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [_row(each) for each in figures]
     for each in figures:
@@ -133,7 +162,8 @@ def _row(each: Figures) -> str:
     ordered = sorted(each.seconds)
     p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
     services = sum(size for name, size in each.rss.items() if name != "nats")
-    times = f"{each.wall:.2f} s | {statistics.median(ordered):.2f} s | {p99:.2f} s"
+    floor = "" if each.floor is None else f"{each.floor:.2f} s"
+    times = f"{each.wall:.2f} s | {floor} | {statistics.median(ordered):.2f} s | {p99:.2f} s"
     writes = f"{each.per_rollout(events=False):.1f} | {each.per_rollout(events=True):.1f}"
     return f"| {each.title} | {times} | {writes} | {sum(each.cpu.values()) / each.rollouts:.1f} | {services:.0f} MB |"
 

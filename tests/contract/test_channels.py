@@ -24,7 +24,7 @@ from tidegate_embedded import ControlPlane
 from tidegate_embedded.testing import create_namespace, shared_control_plane
 from tidegate_notifier.channel import Channel, Note
 from tidegate_notifier.channels import CHANNELS
-from tidegate_notifier.channels.kube_event import KubeEvents
+from tidegate_notifier.channels.kube_event import IN_FLIGHT, LONGEST_REST, KubeEvents
 from tidegate_notifier.channels.memory import Memory
 from tidegate_notifier.channels.webhook import Webhook, _beginning
 from tidegate_notifier.notes import outcome_note
@@ -310,7 +310,23 @@ async def test_no_more_events_are_written_at_a_time_than_the_api_server_can_take
 
     channel = KubeEvents(Counting())
     await asyncio.gather(*(channel.send(a_note(number)) for number in range(500)))
-    assert most == 8
+    assert most == IN_FLIGHT
+
+
+@pytest.mark.parametrize(("answered_in", "rest"), [(0.003, 0.006), (0.02, 0.04), (3.0, LONGEST_REST)])
+async def test_the_slower_the_api_server_answers_the_longer_events_give_way_to_rollouts(answered_in, rest):
+    now, rests = 0.0, []
+
+    class Slow:
+        async def create(self, _kind, _obj):
+            nonlocal now
+            now += answered_in
+
+    async def sleep(seconds):
+        rests.append(seconds)
+
+    await KubeEvents(Slow(), clock=lambda: now, sleep=sleep).send(a_note())
+    assert rests == [pytest.approx(rest)]
 
 
 # --- webhooks ------------------------------------------------------------------------------------------------------------
