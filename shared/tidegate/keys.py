@@ -46,6 +46,11 @@ joined by commas. A command that is delivered again once it acted must not act a
 MOST_READY = "tidegate.dev/most-ready"
 """On the new ReplicaSet of an update whose pods stopped being ready: how many of them were at most. Fewer are no progress."""
 
+NEVER_STABLE = "tidegate.dev/never-stable"
+"""On a ReplicaSet of a blue-green rollout that a newer revision took the place of before it was promoted. Its pods stay for the
+scale-down delay like any other's, but nobody said yet that they are good enough for all users.
+"""
+
 PODS_BEHIND = "tidegate.dev/pods-behind"
 """On a ReplicaSet whose injected metadata (`rollout.argoproj.io/ephemeral-metadata`) changed, until its running pods have it all:
 `{"labels": [...], "annotations": [...]}`, the keys that some of them may still carry.

@@ -190,7 +190,7 @@ def sizes(at: Situation, now: dict[str, int]) -> dict[str, int]:
     elif not delays.keeps_aborted(at):
         wanted[progress.current_hash] = 0
     for each in roles.older:
-        wanted[each.hash] = each.replicas if delays.lingers(at, each) and not _was_aborted(at, each) else 0
+        wanted[each.hash] = _lingering_size(at, each) if delays.lingers(at, each) else 0
     return {each: max(size, now[each]) if _holds(at, each) else size for each, size in wanted.items()}
 
 
@@ -203,10 +203,10 @@ def _holds(at: Situation, hash_label: str) -> bool:
     return under_way or serves or aborted_too_late
 
 
-def _was_aborted(at: Situation, older: ReplicaSet) -> bool:
-    """The update that this look found replaced had been aborted: its pods are no way back, and must not look like one later."""
-    status = at.seen.status
-    return _is_new(at) and bool(status.get("abort")) and status.get("currentPodHash") == older.hash
+def _lingering_size(at: Situation, older: ReplicaSet) -> int:
+    """A way back must carry all users at once, however many there are by now (5.4); what was never stable is none."""
+    is_way_back = older.scale_down_deadline is not None and not older.never_stable
+    return at.spec.replicas if is_way_back else older.replicas
 
 
 def deadlines(at: Situation, sizes: delays.Sizes) -> dict[str, str | None]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tidegate import keys
-from tidegate_planner import injections, relapses
+from tidegate_planner import delays, injections, relapses
 from tidegate_planner.analysis import owner_reference
 from tidegate_planner.plan import Action, AnnotateRollout, CreateReplicaSet, DeleteReplicaSet, ScaleReplicaSet
 from tidegate_planner.seen import ReplicaSet
@@ -32,9 +32,9 @@ def replica_set_actions(at: Situation) -> list[Action]:
     actions += injections.template_changes(at)  # before any scaling: pods are born with what their version now needs
     sizes = wanted_sizes(at)
     deadlines = strategy_of(at).deadlines(at, sizes)
-    for each in _stable_first(at):
-        change = _change(at, each, sizes[each.hash], revision, deadlines)
-        actions += [change] if change else []
+    changes = [_change(at, each, sizes[each.hash], revision, deadlines) for each in _stable_first(at)]
+    made = [change for change in changes if change is not None]
+    actions += sorted(made, key=lambda change: change.annotations.get(keys.NEVER_STABLE) is None)  # known by revisions yet unchanged
     if at.roles.new is None:
         manifest = new_manifest(at, replicas=sizes[at.progress.current_hash], revision=revision)
         actions.append(CreateReplicaSet(hash=at.progress.current_hash, manifest=manifest))
@@ -72,6 +72,7 @@ def _change(
         annotations[keys.DESIRED_REPLICAS] = str(at.spec.replicas)
     if each.hash in deadlines:
         annotations[keys.SCALE_DOWN_DEADLINE] = deadlines[each.hash]
+    annotations.update(delays.passed_over_changes(at, each))
     if injections.caught_up(at, each):
         annotations[keys.PODS_BEHIND] = None
     if each is at.roles.new:

@@ -46,10 +46,11 @@ def saturated(at: Situation) -> bool:
 def returns_in_time(at: Situation) -> bool:
     """Whether an update goes back to a version whose scale-down delay still runs: it was good enough for all users moments ago.
 
-    Its revision is lower than stable's. The pods of an aborted update have a deadline too, and were never good enough.
+    Its revision is lower than stable's. The pods of an aborted update have a deadline too, and so have those of one that a newer
+    revision took the place of; both were never good enough.
     """
     new, stable = at.roles.new, at.roles.stable
-    if new is None or stable is None or new is stable or new.scale_down_deadline is None:
+    if new is None or stable is None or new is stable or new.scale_down_deadline is None or new.never_stable:
         return False
     return new.revision < stable.revision and at.now < epoch(new.scale_down_deadline)
 

@@ -6,8 +6,9 @@ Rule of this file: pure. The end of a delay stands on the ReplicaSet itself (`sc
 
 from collections.abc import Mapping
 
+from tidegate import keys
 from tidegate.durations import epoch, rfc3339
-from tidegate.rollout import Canary
+from tidegate.rollout import BlueGreen, Canary
 from tidegate_planner.seen import ReplicaSet
 from tidegate_planner.situation import Situation
 
@@ -38,7 +39,12 @@ def lingers(at: Situation, older: ReplicaSet) -> bool:
         return False
     if older.scale_down_deadline is not None:
         return at.now < epoch(older.scale_down_deadline)
-    return at.progress.fully_promoted and _delay(at) > 0
+    return _is_replaced(at) and _delay(at) > 0
+
+
+def _is_replaced(at: Situation) -> bool:
+    """What is neither new nor stable: in a blue-green update no user can be on it any more, in a canary only after its end."""
+    return at.progress.fully_promoted or isinstance(at.strategy, BlueGreen)
 
 
 def _over_revision_limit(at: Situation, older: ReplicaSet) -> bool:
@@ -57,9 +63,24 @@ def older_changes(at: Situation, sizes: Sizes) -> dict[str, str | None]:
     for each in at.roles.older:
         if each.scale_down_deadline and sizes[each.hash] == 0:
             changes[each.hash] = None
-        elif each.scale_down_deadline is None and sizes[each.hash] > 0 and at.progress.fully_promoted:
+        elif each.scale_down_deadline is None and sizes[each.hash] > 0 and _is_replaced(at):
             changes[each.hash] = rfc3339(at.now + _delay(at))
     return changes
+
+
+def passed_over_changes(at: Situation, each: ReplicaSet) -> dict[str, str | None]:
+    """Whether a ReplicaSet begins or ceases to be one that a newer revision took the place of before it was promoted.
+
+    Its revision is higher than stable's until another one is promoted, or stable is wanted again and gets a higher one itself.
+    Afterwards nothing else tells it apart from the version before, so it is written down.
+    """
+    stable = at.roles.stable
+    if each is at.roles.new:
+        return {keys.NEVER_STABLE: None} if each.never_stable else {}
+    if stable is None or isinstance(at.strategy, Canary):
+        return {}
+    begins = each is not stable and each.replicas > 0 and each.revision > stable.revision and not each.never_stable
+    return {keys.NEVER_STABLE: "true"} if begins else {}
 
 
 def aborted_changes(at: Situation) -> dict[str, str | None]:

@@ -57,6 +57,11 @@ class ReplicaSet:
         return self.annotations.get(keys.SCALE_DOWN_DEADLINE) or None
 
     @property
+    def never_stable(self) -> bool:
+        """A newer revision took its place before it was promoted."""
+        return keys.NEVER_STABLE in self.annotations
+
+    @property
     def put_in(self) -> Json:
         """Labels and annotations that a controller has put on top of its template (11.4)."""
         return record_in(self.annotations, keys.EPHEMERAL_METADATA)

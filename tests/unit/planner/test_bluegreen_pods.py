@@ -118,10 +118,42 @@ def test_only_so_many_old_versions_linger() -> None:
     assert scaled(decide(limited, NOW)) == {"v1": 0}
 
 
-def test_a_version_that_was_replaced_before_it_served_goes_at_once() -> None:
-    sets = (a_set("v3", 4, revision=3), NEW, OLD)
-    config = {"autoPromotionEnabled": False}
+def marked(plan: Plan, version: str) -> str | None:
+    changes = [each for each in plan.actions if isinstance(each, ScaleReplicaSet) and each.hash == hash_of(version)]
+    return next((each.annotations.get(keys.NEVER_STABLE) for each in changes), None)
+
+
+@pytest.mark.parametrize("config", [{}, {"scaleDownDelaySeconds": 5}])
+def test_a_version_that_was_replaced_before_it_served_stays_for_its_delay_but_is_no_way_back(config: Any) -> None:
+    sets, manual = (a_set("v3", 4, revision=3), NEW, OLD), {"autoPromotionEnabled": False, **config}
+    plan = decide(view("v3", *sets, stable="v1", active="v1", config=manual), NOW)
+    assert scaled(plan) == {}
+    assert (deadline_of(plan, "v2"), marked(plan, "v2")) == (rfc3339(NOW + config.get("scaleDownDelaySeconds", 30)), "true")
+    assert (deadline_of(plan, "v1"), marked(plan, "v1")) == (None, None)
+
+    replaced = lingering("v2", 20, revision=2)
+    unproven = replace(replaced, annotations={**replaced.annotations, keys.NEVER_STABLE: "true"})
+    for v2, fast in ((unproven, False), (replaced, True)):
+        wanted = view("v2", a_set("v3", 4, revision=3), v2, OLD, stable="v3", active="v3", config=manual)
+        again = decide(replace(wanted, status=a_status("v3", "v3", None, None)), NOW)
+        assert again.status["blueGreen"].get("scaleUpPreviewCheckPoint", False) is fast
+        change = next(each for each in again.actions if isinstance(each, ScaleReplicaSet) and each.hash == hash_of("v2"))
+        assert (keys.NEVER_STABLE in change.annotations, keys.SCALE_DOWN_DEADLINE in change.annotations) == (not fast, not fast)
+
+
+def test_without_a_delay_a_version_that_was_replaced_before_it_served_goes_at_once() -> None:
+    sets, config = (a_set("v3", 4, revision=3), NEW, OLD), {"autoPromotionEnabled": False, "scaleDownDelaySeconds": 0}
     assert scaled(decide(view("v3", *sets, stable="v1", active="v1", config=config), NOW)) == {"v2": 0}
+
+
+def test_a_way_back_has_as_many_pods_as_the_rollout_has_now_and_what_is_none_stays_as_it_is() -> None:
+    plan = decide(view("v2", a_set("v2", 6, revision=2), lingering("v1", 9), stable="v2", active="v2", spec={"replicas": 6}), NOW)
+    assert scaled(plan) == {"v1": 6}
+    replaced = lingering("v2", 9, revision=2)
+    unproven = replace(replaced, annotations={**replaced.annotations, keys.NEVER_STABLE: "true"})
+    sets = (a_set("v3", 6, revision=3), unproven, a_set("v1", 6))
+    seen = view("v3", *sets, stable="v1", active="v1", spec={"replicas": 6}, config={"autoPromotionEnabled": False})
+    assert scaled(decide(seen, NOW)) == {}
 
 
 def test_a_version_that_users_are_on_keeps_its_pods_whatever_it_is() -> None:
@@ -167,8 +199,15 @@ def test_a_retry_takes_them_into_use_again() -> None:
     assert "scaleUpPreviewCheckPoint" not in plan.status["blueGreen"]  # or it would pass for a fast rollback
 
 
-def test_an_aborted_version_is_no_way_back_for_the_next_one() -> None:
+def test_an_aborted_version_stays_for_its_delay_but_is_no_way_back_for_the_next_one() -> None:
     aborted = a_status("v2", "v1", None, None, abort=True)
     sets = (lingering("v2", 20, revision=2), OLD)
-    seen = replace(view("v1", *sets, stable="v1", active="v1"), status=aborted)
-    assert scaled(decide(seen, NOW)) == {"v2": 0}
+    plan = decide(replace(view("v3", *sets, stable="v1", active="v1"), status=aborted), NOW)
+    assert (scaled(plan), marked(plan, "v2")) == ({"v3": 4}, "true")
+    back = decide(replace(view("v1", *sets, stable="v1", active="v1"), status=aborted), NOW)
+    assert scaled(back) == {}
+    changes = [each for each in back.actions if isinstance(each, ScaleReplicaSet)]
+    assert [(each.hash, each.annotations) for each in changes] == [
+        (hash_of("v2"), {keys.NEVER_STABLE: "true"}),  # before stable's revision passes it: a planner may die in between
+        (hash_of("v1"), {keys.REVISION: "3", keys.REVISION_HISTORY: "1"}),
+    ]
