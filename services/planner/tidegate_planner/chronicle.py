@@ -18,10 +18,13 @@ COMPLETIONS = {FULL_PROMOTION: "FastPromoted", FAST_ROLLBACK: FAST, WITHIN_WINDO
 
 
 def duration(at: Situation) -> dict[str, Any]:
-    """Counted from the moment the update was first seen; `finishedAt` and `completionStatus` stand once it ended."""
+    """Counted from the moment the update was first seen; `finishedAt` and `completionStatus` stand once it ended.
+
+    An abort that was lifted, by a retry or by a full promotion, is the end of one attempt and the beginning of another.
+    """
     same_update = at.seen.status.get("currentPodHash") == at.progress.current_hash
-    retried = bool(at.seen.status.get("abort")) and not at.progress.abort
-    told = dict(at.seen.status.get("duration") or {}) if same_update and not retried else {}
+    lifted = at.was_retried or bool(at.seen.status.get("abort"))
+    told = dict(at.seen.status.get("duration") or {}) if same_update and not (lifted and not at.progress.abort) else {}
     told.setdefault("rolloutStartedAt", rfc3339(at.now))
     _count_manual_pause(at, told)
     outcome = _completion(at)

@@ -96,6 +96,18 @@ def test_a_retry_starts_over() -> None:
     }
 
 
+@pytest.mark.parametrize("lifted", [{"abort": False}, {"promoteFull": True}], ids=["retry", "full promotion"])
+def test_whoever_lifts_an_abort_begins_another_attempt(lifted: dict[str, Any]) -> None:
+    """Outcomes are told by attempt: those of the second must not pass for repeats of the first."""
+    aborted = decide(updating(1, abort=True), NOW).status
+    assert aborted["duration"]["completionStatus"] == "Aborted"
+    sets = (a_set("v2", 0, revision=2), a_set("v1", 4))
+    again = decide(a_view("v2", *sets, status={**aborted, **lifted}, canary={"steps": STEPS}), NOW + 60).status
+    assert again["duration"] == {"rolloutStartedAt": rfc3339(NOW + 60)}
+    later = decide(a_view("v2", *sets, status=again, canary={"steps": STEPS}), NOW + 90).status
+    assert later["duration"] == again["duration"]
+
+
 def test_a_full_promotion_skips_pauses_and_steps_but_not_the_pods() -> None:
     plan = decide(updating(1, **held_since(NOW), promoteFull=True), NOW)
     assert "pauseConditions" not in plan.status
