@@ -188,8 +188,8 @@ def _set_progressing(at: Situation, held: Conditions, status: Json, *, turned_un
         held.put(kind, status="True", reason=conditions.SET_UPDATED, message=message, touch=True)
     elif timed_out(at, held):
         message = f'ReplicaSet "{name}" has timed out progressing.'
-        turned = held.put(kind, status="False", reason=conditions.TIMED_OUT, message=message)
-        if turned and at.spec.progress_deadline_abort and not at.progress.fully_promoted:
+        held.put(kind, status="False", reason=conditions.TIMED_OUT, message=message)
+        if at.spec.progress_deadline_abort and not at.progress.fully_promoted:
             return message
     return ""
 

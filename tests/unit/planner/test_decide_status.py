@@ -1,5 +1,6 @@
 """Conditions, phases, the deadline and analysis verdicts, as one look writes them (`argo-behaviour.md` 6.3 to 6.5, 7.7)."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -114,6 +115,14 @@ def test_a_deadline_may_abort() -> None:
     assert told(status)["Progressing"][2] == (
         f'Rollout aborted update to revision 9: ReplicaSet "app-{hash_of("v2")}" has timed out progressing.'
     )
+
+
+def test_a_deadline_that_is_over_aborts_also_when_that_is_asked_for_later() -> None:
+    late = decide(stuck(), NOW + 601).status
+    asked = replace(stuck(spec={"progressDeadlineAbort": True}), status=late)
+    assert (decide(asked, NOW + 700).status["abort"], late.get("abort")) == (True, None)
+    again = replace(asked, status={**late, "stableRS": hash_of("v2")})  # promoted meanwhile: nothing to abort any more
+    assert decide(again, NOW + 700).status.get("abort") is None
 
 
 @pytest.mark.parametrize(("step", "steps", "spec"), [(1, STEPS, None), (1, JUDGED, None), (0, STEPS, {"paused": True})])
