@@ -147,7 +147,8 @@ def request(at: Situation) -> TrafficRequested | None:
     services = tuple(each for each in (active, preview) if each is not None)
     progress, others = at.progress, [each for each in at.roles.everyone if each is not at.roles.new]
     revision = next_revision(at.roles.new, others)  # the same version wanted again has a new one
-    about = f"{revision} {progress.abort} {progress.preview_accepted or progress.promote_full}"
+    arrived = cutover.done(at) and not progress.fully_promoted and not progress.abort
+    about = f"{revision} {progress.abort} {progress.preview_accepted or progress.promote_full or arrived}"
     return routing.request_for(at, services=services, about=about) if services else None
 
 
@@ -240,10 +241,16 @@ def section(at: Situation) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "activeSelector": cutover.selected(at, at.blue_green.active_service),
         "previewSelector": cutover.selected(at, at.blue_green.preview_service),
-        "scaleUpPreviewCheckPoint": at.progress.preview_accepted,
+        "scaleUpPreviewCheckPoint": at.progress.preview_accepted and not _speaks_for_itself(at),
         **analysis.run_statuses(at),
     }
     return {field: value for field, value in fields.items() if value}
+
+
+def _speaks_for_itself(at: Situation) -> bool:
+    """That users are on the new version says that it was accepted. A small preview and a fast rollback need it noted all the same."""
+    new = at.roles.new
+    return cutover.done(at) and at.blue_green.preview_replicas is None and new is not None and new.scale_down_deadline is None
 
 
 def is_healthy(at: Situation, status: Json) -> bool:

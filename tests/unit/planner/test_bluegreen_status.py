@@ -220,6 +220,18 @@ def test_a_run_that_nobody_waits_for_any_more_is_ended() -> None:
     assert TerminateAnalysis(name=running.name) in plan.actions
 
 
+def test_that_a_preview_was_accepted_is_noted_until_users_are_on_it() -> None:
+    """After that the Service says so itself, but where the size of the preview depends on it."""
+    for config, noted in ((POST, False), ({**POST, "previewReplicaCount": 1}, True)):
+        before = decide(updating(config=config, **ACCEPTED), NOW).status["blueGreen"]
+        after = decide(updating(config=config, active="v2", **ACCEPTED), NOW)
+        assert (before["scaleUpPreviewCheckPoint"], after.status["blueGreen"].get("scaleUpPreviewCheckPoint", False)) == (True, noted)
+        later = decide(replace(updating(config=config, active="v2"), status=after.status), NOW + 1)
+        assert [each for each in later.actions if isinstance(each, ShiftTraffic)] == [
+            each for each in after.actions if isinstance(each, ShiftTraffic)
+        ]
+
+
 # --- what is told ------------------------------------------------------------------------------------------------------
 
 
