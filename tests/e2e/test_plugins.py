@@ -91,4 +91,4 @@ async def test_a_step_that_fails_aborts_and_the_steps_before_it_are_undone(scene
     assert [(each["index"], each["phase"], each["message"]) for each in undone] == [(0, "Successful", "undo: HTTP 200")]
     assert ("POST", "/back") in [(each.method, each.path) for each in window.asked]
     told = await eventually(lambda: scene.events("web"), lambda seen: "RolloutAborted" in dict(seen), what="the Events")
-    assert ("StepPluginTransition", f"Step plugin {STEP} (step 2): Run is Failed") in told
+    assert ("StepPluginTransition", f"Step plugin {STEP} (step 2) transitioned to Failed") in told

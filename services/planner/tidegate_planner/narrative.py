@@ -15,7 +15,7 @@ from tidegate.rollout import BlueGreen, Canary, Pause, SetWeight, Step
 from tidegate_planner.progress import CANARY_PAUSE, FAST_ROLLBACK, FULL_PROMOTION, WITHIN_WINDOW
 from tidegate_planner.seen import Seen
 from tidegate_planner.situation import within_window
-from tidegate_planner.step_calls import RUN, SUCCESSFUL
+from tidegate_planner.step_calls import ABORT, RUN, SUCCESSFUL, TERMINATE
 from tidegate_planner.told import Told, aborted_condition, snapshot
 
 Json = Mapping[str, Any]
@@ -141,11 +141,12 @@ class _Teller:
 
     def _plugin_records(self) -> Iterator[Record]:
         """Each call at each phase once; of a Run that succeeded tells the completed step (`argo-behaviour.md` 12.3)."""
+        words = {RUN: "transitioned to {}", ABORT: "aborted ({})", TERMINATE: "terminated ({})"}
         for each in self._now.plugins:
             name, number, operation, phase = each
             if each not in self._before.plugins and (operation, phase) != (RUN, SUCCESSFUL):
                 bad = phase in {"Failed", "Error"}
-                text = f"Step plugin {name} (step {number}): {operation} is {phase}"
+                text = f"Step plugin {name} (step {number}) {words[operation].format(phase)}"
                 yield Record(type="Warning" if bad else "Normal", reason="StepPluginTransition", message=text)
 
     def _experiment_records(self) -> Iterator[Record]:

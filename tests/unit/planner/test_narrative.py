@@ -413,16 +413,18 @@ def test_each_phase_of_a_plugins_call_is_an_event_and_success_is_the_completed_s
     reader.read(a_view("v2", a_set("v2", 1, revision=2), a_set("v1", 3), status=a_status("v2", "v1", 0, PLUGGED, **began())))
     seen = (
         calling("Running"), calling("Running"), calling("Error"), calling("Successful", step=1), calling("Failed", "Abort", step=1),
+        calling("Successful", "Terminate", step=1),
     )  # fmt: skip
     told = [
         [(each.type, each.message) for each in reader.read(view).records if each.reason == "StepPluginTransition"] for view in seen
     ]
     assert told == [
-        [("Normal", "Step plugin acme/approval (step 1): Run is Running")],
+        [("Normal", "Step plugin acme/approval (step 1) transitioned to Running")],
         [],
-        [("Warning", "Step plugin acme/approval (step 1): Run is Error")],
+        [("Warning", "Step plugin acme/approval (step 1) transitioned to Error")],
         [],
-        [("Warning", "Step plugin acme/approval (step 1): Abort is Failed")],
+        [("Warning", "Step plugin acme/approval (step 1) aborted (Failed)")],
+        [("Normal", "Step plugin acme/approval (step 1) terminated (Successful)")],
     ]
     assert told_from_json(json.loads(json.dumps(reader.told.as_json()))) == reader.told
 
