@@ -190,7 +190,7 @@ def sizes(at: Situation, now: dict[str, int]) -> dict[str, int]:
         wanted[progress.current_hash] = cutover.new_size(at)
     elif not delays.keeps_aborted(at):
         wanted[progress.current_hash] = 0
-    for each in roles.older:
+    for each in () if progress.inconclusive else roles.older:  # nobody knows yet which of them is wanted again
         wanted[each.hash] = _lingering_size(at, each) if delays.lingers(at, each) else 0
     return {each: max(size, now[each]) if _holds(at, each) else size for each, size in wanted.items()}
 

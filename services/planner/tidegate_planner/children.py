@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tidegate import keys
+from tidegate.rollout import Canary
 from tidegate_planner import delays, injections, relapses
 from tidegate_planner.analysis import owner_reference
 from tidegate_planner.plan import Action, AnnotateRollout, CreateReplicaSet, DeleteReplicaSet, ScaleReplicaSet
@@ -42,11 +43,12 @@ def replica_set_actions(at: Situation) -> list[Action]:
 
 
 def wanted_sizes(at: Situation) -> dict[str, int]:
-    """What each ReplicaSet is scaled to in this pass. Nothing scales while `spec.paused` or after an inconclusive run."""
+    """What each ReplicaSet is scaled to in this pass. No canary scales while `spec.paused` or after an inconclusive run: its sizes
+    are its progress. In a blue-green update they are not, and an autoscaler's wish must reach the pods that users are on."""
     progress, roles = at.progress, at.roles
     sizes = {each.hash: each.replicas for each in roles.everyone}
     sizes.setdefault(progress.current_hash, 0)
-    if at.spec.paused or progress.inconclusive:
+    if isinstance(at.strategy, Canary) and (at.spec.paused or progress.inconclusive):
         return sizes
     return strategy_of(at).sizes(at, sizes)
 

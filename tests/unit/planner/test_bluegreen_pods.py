@@ -82,10 +82,15 @@ def test_a_scaled_rollout_scales_both_versions() -> None:
     assert scaled(decide(seen, NOW)) == {"v1": 6, "v2": 6}
 
 
-@pytest.mark.parametrize("stop", [{"spec": {"paused": True}}, {"pauseConditions": [{"reason": "InconclusiveAnalysisRun"}]}])
-def test_nothing_scales_while_paused_by_hand_or_after_an_inconclusive_run(stop: Any) -> None:
-    seen = view("v2", a_set("v2", 2, revision=2), OLD, stable="v1", active="v1", **stop)
-    assert scaled(decide(seen, NOW)) == {}
+BY_HAND: dict[str, Any] = {"spec": {"replicas": 6, "paused": True}}
+INCONCLUSIVE = {"spec": {"replicas": 6}, "pauseConditions": [{"reason": "InconclusiveAnalysisRun"}]}
+
+
+@pytest.mark.parametrize(("stop", "older"), [(BY_HAND, {"v1": 0}), (INCONCLUSIVE, {})])
+def test_a_pause_by_hand_or_after_an_inconclusive_run_keeps_no_pods_from_those_who_need_them(stop: Any, older: Any) -> None:
+    sets = (a_set("v3", 2, revision=3), NEW, lingering("v1", -1))
+    seen = view("v3", *sets, stable="v2", active="v2", **stop)
+    assert scaled(decide(seen, NOW)) == {"v2": 6, "v3": 6, **older}
 
 
 # --- after the switch --------------------------------------------------------------------------------------------------
