@@ -248,7 +248,7 @@ def section(at: Situation) -> dict[str, Any]:
 
 
 def _speaks_for_itself(at: Situation) -> bool:
-    """That users are on the new version says that it was accepted. A small preview and a fast rollback need it noted all the same."""
+    """Users on the new version say that it was accepted. A small preview and a fast rollback need it noted all the same."""
     new = at.roles.new
     return cutover.done(at) and at.blue_green.preview_replicas is None and new is not None and new.scale_down_deadline is None
 

@@ -33,9 +33,9 @@ def replica_set_actions(at: Situation) -> list[Action]:
     actions += injections.template_changes(at)  # before any scaling: pods are born with what their version now needs
     sizes = wanted_sizes(at)
     deadlines = strategy_of(at).deadlines(at, sizes)
-    changes = [_change(at, each, sizes[each.hash], revision, deadlines) for each in _stable_first(at)]
-    made = [change for change in changes if change is not None]
-    actions += sorted(made, key=lambda change: change.annotations.get(keys.NEVER_STABLE) is None)  # known by revisions yet unchanged
+    changes = (_change(at, each, sizes[each.hash], revision, deadlines) for each in _stable_first(at))
+    made: list[ScaleReplicaSet] = [change for change in changes if change is not None]
+    actions += sorted(made, key=_marks_nothing)
     if at.roles.new is None:
         manifest = new_manifest(at, replicas=sizes[at.progress.current_hash], revision=revision)
         actions.append(CreateReplicaSet(hash=at.progress.current_hash, manifest=manifest))
@@ -57,6 +57,11 @@ def _stable_first(at: Situation) -> list[ReplicaSet]:
     """Each once: stable, new, then the older ones."""
     ordered = (at.roles.stable, at.roles.new, *at.roles.older)
     return list({each.name: each for each in ordered if each is not None}.values())
+
+
+def _marks_nothing(change: ScaleReplicaSet) -> bool:
+    """Marks come first: they are made by revisions that the other changes change."""
+    return change.annotations.get(keys.NEVER_STABLE) is None
 
 
 def _change(

@@ -225,7 +225,8 @@ def test_that_a_preview_was_accepted_is_noted_until_users_are_on_it() -> None:
     for config, noted in ((POST, False), ({**POST, "previewReplicaCount": 1}, True)):
         before = decide(updating(config=config, **ACCEPTED), NOW).status["blueGreen"]
         after = decide(updating(config=config, active="v2", **ACCEPTED), NOW)
-        assert (before["scaleUpPreviewCheckPoint"], after.status["blueGreen"].get("scaleUpPreviewCheckPoint", False)) == (True, noted)
+        assert before["scaleUpPreviewCheckPoint"] is True
+        assert after.status["blueGreen"].get("scaleUpPreviewCheckPoint", False) is noted
         later = decide(replace(updating(config=config, active="v2"), status=after.status), NOW + 1)
         assert [each for each in later.actions if isinstance(each, ShiftTraffic)] == [
             each for each in after.actions if isinstance(each, ShiftTraffic)
