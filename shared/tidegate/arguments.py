@@ -4,7 +4,7 @@ Rule of this file: pure. The planner makes runs for rollouts by it, `tidegate an
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tidegate.errors import TidegateError
@@ -12,6 +12,7 @@ from tidegate.errors import TidegateError
 Argument = Mapping[str, Any]
 Json = dict[str, Any]
 
+TAG = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _INDEX = re.compile(r"-?[0-9]+")
 _PART = re.compile(r"\['([^']*)'\]|\[([^\]]*)\]|([^.\[\]]+)")
 
@@ -51,6 +52,16 @@ def overridden(template: Sequence[Argument], incoming: Sequence[Argument]) -> li
             raise ArgumentError(f"args.{argument['name']} was not resolved")
         resolved.append(dict(chosen))
     return resolved
+
+
+def tags_in(metric: Any) -> Iterator[str]:
+    """What stands in the tags of any text of it, in their order: `args.NAME`, or what cannot be resolved."""
+    if isinstance(metric, str):
+        yield from (tag[1].strip() for tag in TAG.finditer(metric))
+    elif isinstance(metric, Mapping):
+        yield from (tag for pair in metric.items() for part in pair for tag in tags_in(part))
+    elif isinstance(metric, list):
+        yield from (tag for item in metric for tag in tags_in(item))
 
 
 def field_value(rollout: Mapping[str, Any], path: str) -> str:

@@ -4,20 +4,18 @@ How the run got them is in `tidegate.arguments`. Pure: Secrets are named here an
 """
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from tidegate.arguments import ArgumentError
+from tidegate.arguments import TAG, ArgumentError
 
 Argument = Mapping[str, Any]
 
 # What an unresolved argument makes of a run's message.
 UNRESOLVED = "Unable to resolve metric arguments: "
 HIDDEN = "*****"
-_TAG = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +62,12 @@ def substituted(metric: Any, resolved: Mapping[str, str]) -> Any:
     The peer does this on the metric's JSON text and quotes the value, which comes to the same: no argument can add a field.
     """
     if isinstance(metric, str):
-        return _TAG.sub(lambda tag: _argument(tag[1], resolved), metric)
+        return TAG.sub(lambda tag: _argument(tag[1], resolved), metric)
     if isinstance(metric, list):
         return [substituted(item, resolved) for item in metric]
     if isinstance(metric, Mapping):
         return {substituted(key, resolved): substituted(item, resolved) for key, item in metric.items()}
     return metric
-
-
-def names_in(metric: Any) -> set[str]:
-    """What stands in the tags of any text of it: `args.NAME`, or what cannot be resolved."""
-    if isinstance(metric, str):
-        return {tag[1].strip() for tag in _TAG.finditer(metric)}
-    if isinstance(metric, list):
-        return {name for item in metric for name in names_in(item)}
-    return {name for pair in metric.items() for part in pair for name in names_in(part)} if isinstance(metric, Mapping) else set()
 
 
 def _argument(tag: str, resolved: Mapping[str, str]) -> str:

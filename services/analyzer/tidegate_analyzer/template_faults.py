@@ -7,9 +7,9 @@ caller's arguments decide is not judged: a field that takes one without a value 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from tidegate.arguments import ArgumentError
+from tidegate.arguments import ArgumentError, tags_in
 from tidegate_analyzer import metrics
-from tidegate_analyzer.arguments import names_in, substituted
+from tidegate_analyzer.arguments import substituted
 from tidegate_analyzer.expression import ExpressionError
 from tidegate_analyzer.expression import compile as compile_expression
 from tidegate_analyzer.metrics import SpecInvalid
@@ -46,7 +46,7 @@ def faults(manifest: Json, provider_fault: ProviderFault = lambda _name, _config
 
 def _of_arguments(args: list[Json], given: Iterable[Json], manifest: Json) -> Iterator[str]:
     seen: set[str] = set()
-    used = {name for metric in given for name in names_in(metric)}
+    used = {name for metric in given for name in tags_in(metric)}
     for index, argument in enumerate(args):
         where, name = f"spec.args[{index}]", str(argument.get("name", ""))
         if not name:
@@ -63,7 +63,7 @@ def _of_arguments(args: list[Json], given: Iterable[Json], manifest: Json) -> It
 
 
 def _of_tags(metric: Json, known: Mapping[str, Any]) -> Iterator[str]:
-    for tag in sorted(names_in(metric)):
+    for tag in sorted(set(tags_in(metric))):
         if not tag.startswith("args."):
             yield f": failed to resolve {{{{{tag}}}}}; arguments are written {{{{args.NAME}}}}"
         elif tag.removeprefix("args.") not in known:
@@ -123,7 +123,7 @@ def _of_provider(provider: Any, values: Mapping[str, Any], provider_fault: Provi
 
 
 def _sampled(text: Any, values: Mapping[str, Any], sample: str) -> Any:
-    unknown = {tag.removeprefix("args."): sample for tag in names_in(text)}
+    unknown = {tag.removeprefix("args."): sample for tag in tags_in(text)}
     return _filled(text, {**unknown, **values})
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tidegate.arguments import tags_in
 from tidegate_planner.validation.problem import Problem, invalid
 from tidegate_planner.validation.shapes import as_list, as_map
 
 Json = Mapping[str, Any]
+RULES = {"dryRun": "Dry-Run", "measurementRetention": "Measurement Retention"}
 Found = Mapping[str, Mapping[str, Any] | None]
 
 
@@ -39,13 +41,16 @@ def template_problems(strategy: Json, here: Found, cluster: Found) -> Iterator[P
         if templates is None:
             continue  # one of them was not looked for, or is missing and was complained about
         given = analysis.get("args", ())
-        conflict = _conflict(templates, given)
+        conflict = _conflict(templates, given) or _rules_conflict(templates, analysis)
         if conflict:
             yield invalid(path, f"templateNames: [{' '.join(name for name, _ in templates)}]", conflict)
             continue
         for name, spec in templates:
+            unresolvable = "" if background else _unresolvable(spec)
             if background:
                 yield from _unsupplied(name, spec, given, path)
+            elif unresolvable:
+                yield invalid(path, name, f"AnalysisTemplate {name}: {unresolvable}")
             else:
                 yield from _endless(name, spec, path)
 
@@ -84,6 +89,29 @@ def _conflict(templates: list[tuple[str, Json]], given: Any) -> str | None:
     supplied = {argument.get("name", "") for argument in given}
     unresolved = [name for name, value in values.items() if value is None and name not in supplied]
     return f"args.{unresolved[0]} was not resolved" if unresolved else None
+
+
+def _rules_conflict(templates: list[tuple[str, Json]], analysis: Json) -> str | None:
+    for field, words in RULES.items():
+        seen: set[str] = set()
+        for holder in (*(spec for _, spec in templates), analysis):
+            for rule in map(as_map, as_list(holder.get(field))):
+                name = str(rule.get("metricName", ""))
+                if name in seen:
+                    return f"two {words} metric rules have the same name '{name}'"
+                seen.add(name)
+    return None
+
+
+def _unresolvable(spec: Json) -> str:
+    """A template's own metrics take its own arguments, whatever others it is merged with."""
+    declared = [as_map(argument) for argument in as_list(spec.get("args"))]
+    for argument in declared:
+        if argument.get("value") is not None and argument.get("valueFrom") is not None:
+            return f"arg '{argument.get('name', '')}' has both Value and ValueFrom fields"
+    known = {f"args.{argument.get('name', '')}" for argument in declared}
+    tags = (tag for metric in as_list(spec.get("metrics")) for tag in tags_in(metric))
+    return next((f"failed to resolve {{{{{tag}}}}}" for tag in tags if tag not in known), "")
 
 
 def _endless(name: str, spec: Json, path: str) -> Iterator[Problem]:
