@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidegate import keys
+from tidegate.arguments import ArgumentError
 from tidegate.rollout import Analysis, BlueGreen
 from tidegate_planner import cutover
 from tidegate_planner.history import surplus
@@ -96,8 +97,18 @@ def wanted_runs(at: Situation) -> list[StartAnalysis]:
     run waits for every pause, and each for the one that an inconclusive run asked for (7.7)."""
     if at.progress.inconclusive or at.spec.paused:
         return []
-    missing = (each for each in runs_in_use(at) if each.run is None)
-    return [StartAnalysis(manifest=_manifest(at, each)) for each in missing if each.kind != STEP or not at.progress.pauses]
+    missing = (each for each in runs_in_use(at) if each.run is None and (each.kind != STEP or not at.progress.pauses))
+    return [StartAnalysis(manifest=_manifest(at, each)) for each in missing if not _hindrance(at, each)]
+
+
+def _hindrance(at: Situation, wanted: RunInUse) -> str:
+    """Why a run cannot be made, as far as validation could not know it: an argument may take a field of the status that has yet to
+    come. Until it does the run is waited for, and the status says what for."""
+    try:
+        _spec(at, wanted)
+    except ArgumentError as error:
+        return f"cannot be made: {error}"
+    return ""
 
 
 def idle_runs(at: Situation) -> list[TerminateAnalysis]:
@@ -129,8 +140,9 @@ def run_statuses(at: Situation) -> dict[str, Json]:
     before = _section(at)
     statuses: dict[str, Json] = {}
     for each in runs_in_use(at):
-        message = {"message": each.run.message} if each.run and each.run.message else {}
-        statuses[STATUS_FIELDS[each.kind]] = {"name": each.name, "status": each.phase or "Pending", **message}
+        message = each.run.message if each.run else _hindrance(at, each)
+        told = {"name": each.name, "status": each.phase or "Pending"}
+        statuses[STATUS_FIELDS[each.kind]] = {**told, "message": message} if message else told
     outlive = at.progress.abort or (isinstance(at.strategy, BlueGreen) and not at.was_retried)
     if outlive and at.seen.status.get("currentPodHash") == at.progress.current_hash:
         fields = (STATUS_FIELDS[kind] for kind in _kinds(at))
@@ -232,8 +244,12 @@ def _manifest(at: Situation, wanted: RunInUse) -> Json:
             "annotations": {**(metadata.get("annotations") or {}), keys.REVISION: revision},
             "ownerReferences": [owner_reference(seen)],
         },
-        "spec": merged_run_spec(wanted.config.config, seen.templates, manifest=seen.manifest, hashes=_hashes(at)),
+        "spec": _spec(at, wanted),
     }
+
+
+def _spec(at: Situation, wanted: RunInUse) -> Json:
+    return merged_run_spec(wanted.config.config, at.seen.templates, manifest=at.seen.manifest, hashes=_hashes(at))
 
 
 def owner_reference(seen: Seen) -> Json:

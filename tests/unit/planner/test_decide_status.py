@@ -232,3 +232,17 @@ def test_no_run_begins_after_an_inconclusive_one_or_while_paused_by_hand(stop: d
     canary = {"steps": STEPS, "analysis": CHECK["analysis"]}
     sets, status = (a_set("v2", 1, revision=2), a_set("v1", 3)), a_status("v2", "v1", 0, STEPS, **stop)
     assert started(a_view("v2", *sets, status=status, canary=canary, spec={"paused": not stop})) == []
+
+
+def test_an_argument_that_has_yet_to_come_is_waited_for_and_named() -> None:
+    """The peer tells its log alone. A field of the status may be there a moment later."""
+    argument = {"name": "share", "valueFrom": {"fieldRef": {"fieldPath": "status.canary.weights.canary.weight"}}}
+    steps: list[Any] = [{"setWeight": 25}, {"analysis": {**CHECK["analysis"], "args": [argument]}}]
+    given = {"templates": {("AnalysisTemplate", "check"): {"spec": {"metrics": [{"name": "m"}], "args": [{"name": "share"}]}}}}
+    sets, status = (a_set("v2", 1, revision=2), a_set("v1", 3)), a_status("v2", "v1", 1, steps)
+    waiting = a_view("v2", *sets, status=status, canary={"steps": steps}, **given)
+    name, path = f"app-{hash_of('v2')}-2-1", "status.canary.weights.canary.weight"
+    told = {"name": name, "status": "Pending", "message": f"cannot be made: invalid path {path} in rollout"}
+    assert (started(waiting), decide(waiting, NOW).status["canary"]["currentStepAnalysisRunStatus"]) == ([], told)
+    there = {**waiting.manifest, "status": {"canary": {"weights": {"canary": {"weight": 25}}}}}
+    assert started(replace(waiting, manifest=there)) == [name]
