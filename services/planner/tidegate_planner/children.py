@@ -34,8 +34,7 @@ def replica_set_actions(at: Situation) -> list[Action]:
     sizes = wanted_sizes(at)
     deadlines = strategy_of(at).deadlines(at, sizes)
     changes = (_change(at, each, sizes[each.hash], revision, deadlines) for each in _stable_first(at))
-    made: list[ScaleReplicaSet] = [change for change in changes if change is not None]
-    actions += sorted(made, key=_marks_nothing)
+    actions += _marks_first([change for change in changes if change is not None])
     if at.roles.new is None:
         manifest = new_manifest(at, replicas=sizes[at.progress.current_hash], revision=revision)
         actions.append(CreateReplicaSet(hash=at.progress.current_hash, manifest=manifest))
@@ -59,9 +58,9 @@ def _stable_first(at: Situation) -> list[ReplicaSet]:
     return list({each.name: each for each in ordered if each is not None}.values())
 
 
-def _marks_nothing(change: ScaleReplicaSet) -> bool:
-    """Marks come first: they are made by revisions that the other changes change."""
-    return change.annotations.get(keys.NEVER_STABLE) is None
+def _marks_first(changes: list[ScaleReplicaSet]) -> list[ScaleReplicaSet]:
+    """What was never stable is known by revisions that the other changes change, and a planner may die in between."""
+    return sorted(changes, key=lambda change: change.annotations.get(keys.NEVER_STABLE) is None)
 
 
 def _change(
