@@ -44,6 +44,7 @@ def played(
     replicas: int = 4,
     deadline: int = 600,
     verdict: str = "Successful",
+    measured_within: float = 5.0,
     kind: str = "canary",
     until: float | None = None,
 ) -> Run:
@@ -64,6 +65,7 @@ def played(
         behaviours={"bad-image": PodBehaviour(ready_after=None)},
         edits=tuple(Edit(at=10.0 * (number + 1), kind=kind, value=value) for number, (kind, value) in enumerate(edits)),
         verdicts={verdict: 1.0},
+        analysis_seconds=measured_within,
     )
     run = Run(scenario)
     if until is None:
@@ -108,7 +110,9 @@ SCENARIOS = {
     "analysis-background-pass": lambda: played(
         {**CHECK, "steps": [weight(25), pause("3s"), weight(50)]}, ("image", "v2")
     ),
-    "experiment-step": lambda: played({"steps": [weight(25), SIDE_BY_SIDE, weight(50)]}, ("image", "v2")),
+    "experiment-step": lambda: played(
+        {"steps": [weight(25), SIDE_BY_SIDE, weight(50)]}, ("image", "v2"), measured_within=1.0
+    ),
     "canary-ephemeral-metadata": lambda: played(
         {
             "steps": [weight(50), pause()],

@@ -198,6 +198,25 @@ def test_only_what_is_required_is_waited_for_when_the_time_is_over() -> None:
     assert required.settle() == "Failed"
 
 
+def test_what_was_required_and_came_after_the_time_says_so() -> None:
+    late = bench(duration="10s", **REQUIRED).running()
+    late.wait(11)
+    late.settle()
+    late.conclude("Successful")
+    assert (late.settle(), late.status["message"]) == ("Successful", "Required AnalysisRuns completed")
+
+
+def test_what_becomes_of_a_run_that_the_end_cuts_short_changes_nothing_any_more() -> None:
+    trial = bench(duration="10s", **MEASURED).running()
+    trial.conclude("Running")
+    trial.settle()
+    trial.wait(11)
+    trial.settle()
+    trial.conclude("Successful", "Run Terminated")
+    trial.settle()
+    assert [(each["name"], each["phase"]) for each in trial.status["analysisRuns"]] == [("a", "Running")]
+
+
 def test_a_template_that_does_not_get_ready_in_time_fails_it() -> None:
     trial = bench(a_template("one"), a_template("two"), progressDeadlineSeconds=60)
     trial.settle()

@@ -6,7 +6,7 @@ from typing import Any
 from tidegate_planner import narrative as rollouts
 from tidegate_planner.experiments.narrative import Told, narrate, told_from_json
 from tidegate_planner.experiments.seen import Seen
-from tidegate_planner.seen import Experiment, ReplicaSet
+from tidegate_planner.seen import AnalysisRun, Experiment, ReplicaSet
 from tidegate_planner.simulation.views import a_set, a_status, a_view
 
 STEPS = [{"setWeight": 25}, {"experiment": {"templates": [], "analyses": [{"name": "a"}]}}, {"pause": {}}]
@@ -56,13 +56,28 @@ def test_its_life_is_told_as_the_peer_tells_it() -> None:
         "Normal ExperimentRunning: Experiment transitioned from Pending -> Running",
         "Normal TemplateSuccessful: Template 'one' transitioned from Running -> Successful",
         "Warning AnalysisRunFailed: AnalysisRun 'a' transitioned from Pending -> Failed: no good",
-        "Warning ExperimentFailed: Experiment transitioned from Running -> Failed: no good",
+        "Warning ExperimentFailed: Experiment transitioned from Running -> Failed",
         "Normal ScalingReplicaSet: Scaled down ReplicaSet exp-one from 1 to 0",
     ]
 
 
 def test_an_inconclusive_end_is_a_warning() -> None:
     assert told(seen("Running", "Running"), seen("Inconclusive", "Running"))[-1].startswith("Warning ExperimentInconclusive")
+
+
+def test_a_run_that_the_end_cuts_short_is_told_once_and_one_that_somebody_ends_is_not() -> None:
+    def at(phase: str, *, terminate: bool) -> Seen:
+        view = seen(phase, "Running", "Running", size=1)
+        told_run = {"name": "a", "phase": "Running", "analysisRun": "exp-a"}
+        run = AnalysisRun(name="exp-a", phase="Running", terminate=terminate)
+        return replace(view, status={**view.status, "analysisRuns": [told_run]}, runs=(run,))
+
+    ended = [at("Running", terminate=False), at("Successful", terminate=False), *[at("Successful", terminate=True)] * 2]
+    assert told(*ended) == [
+        "Normal ExperimentSuccessful: Experiment transitioned from Running -> Successful",
+        "Normal AnalysisRunTerminating: Terminating a (exp-a)",
+    ]
+    assert told(at("Running", terminate=False), at("Running", terminate=True)) == []
 
 
 def test_what_may_have_been_told_before_a_restart_is_not_told_again() -> None:

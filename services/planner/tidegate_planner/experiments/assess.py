@@ -73,11 +73,10 @@ def _phase(spec: Spec, templates: Statuses, analyses: Statuses) -> tuple[str, st
         return template["status"], template.get("message", "")
     if analysis["phase"] in BAD:
         return analysis["phase"], analysis.get("message", "")
-    if template["status"] == SUCCESSFUL:
-        waits = bool(required) and not spec.terminate
-        return (RUNNING, "") if waits else (SUCCESSFUL, "")
     if not required and any(each.required for each in spec.analyses):
         return SUCCESSFUL, REQUIRED_DONE
+    if template["status"] == SUCCESSFUL:
+        return (RUNNING, "") if required and not spec.terminate else (SUCCESSFUL, "")
     return (PENDING if template["status"] == PROGRESSING else RUNNING), template.get("message", "")
 
 
@@ -137,8 +136,8 @@ def _counts(held: ReplicaSet | None) -> dict[str, int]:
 def _analysis(seen: Seen, spec: Spec, analysis: Analysis, available_at: str, *, ending: bool) -> Json:
     """The run's name is told before the run exists, so that a run of an earlier attempt can never be taken for it."""
     before = _told(seen, "analysisRuns").get(analysis.name) or {"name": analysis.name, "analysisRun": "", "phase": ""}
-    if before["phase"] in ENDED:
-        return before
+    if before["phase"] in ENDED or (ending and before["analysisRun"]):
+        return before  # what becomes of a run that was cut short says nothing any more
     run = seen.run(before["analysisRun"])
     if run is not None:
         message = {"message": run.message} if run.message else {}

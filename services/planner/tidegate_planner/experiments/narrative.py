@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidegate.messages import Record
+from tidegate_planner.experiments.assess import ENDED
 from tidegate_planner.experiments.seen import Seen
 from tidegate_planner.narrative import Chapter, analysis_transition
 
@@ -19,12 +20,13 @@ WARNINGS = frozenset({"Failed", "Error", "Inconclusive"})
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """`templates` and `runs`: name -> status; `sets`: name -> size."""
+    """`templates` and `runs`: name -> status; `sets`: name -> size. `ending`: analyses whose runs are cut short by the end."""
 
     phase: str = ""
     templates: Mapping[str, str] = field(default_factory=dict)
     runs: Mapping[str, str] = field(default_factory=dict)
     sets: Mapping[str, int] = field(default_factory=dict)
+    ending: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}
@@ -49,7 +51,17 @@ def _snapshot(seen: Seen) -> Told:
         templates={each["name"]: each.get("status") or "" for each in status.get("templateStatuses") or ()},
         runs={each["name"]: each.get("phase") or "" for each in status.get("analysisRuns") or ()},
         sets={each.name: each.replicas for each in seen.replica_sets.values()},
+        ending=_ending(seen),
     )
+
+
+def _ending(seen: Seen) -> dict[str, str]:
+    """Analysis -> its run. One that somebody ends while the experiment goes on has a verdict of its own to tell."""
+    if seen.status.get("phase") not in ENDED and not (seen.spec and seen.spec.terminate):
+        return {}
+    ended = {run.name for run in seen.runs if run.terminate}
+    told = ((each["name"], each.get("analysisRun") or "") for each in seen.status.get("analysisRuns") or ())
+    return {name: run for name, run in told if run in ended}
 
 
 def _records(before: Told, now: Told, seen: Seen) -> Iterator[Record]:
@@ -64,8 +76,14 @@ def _records(before: Told, now: Told, seen: Seen) -> Iterator[Record]:
         if after != former and after:
             yield _record("AnalysisRun", after, analysis_transition(name, former, after, each.get("message") or ""))
     if now.phase != before.phase and now.phase:
-        because = f": {status['message']}" if status.get("message") else ""
-        yield _record("Experiment", now.phase, f"Experiment transitioned from {before.phase} -> {now.phase}{because}")
+        yield _record("Experiment", now.phase, f"Experiment transitioned from {before.phase} -> {now.phase}")
+    yield from _consequences(before, now)
+
+
+def _consequences(before: Told, now: Told) -> Iterator[Record]:
+    for name, run in now.ending.items():
+        if name not in before.ending:
+            yield Record(type="Normal", reason="AnalysisRunTerminating", message=f"Terminating {name} ({run})")
     for name, size in now.sets.items():
         former_size = before.sets.get(name, 0)
         if size != former_size:
