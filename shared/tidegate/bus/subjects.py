@@ -10,7 +10,8 @@ from functools import cache, lru_cache
 from typing import Any, Literal, get_args, get_origin
 
 import orjson
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from tidegate.errors import GiveUp
 from tidegate.messages import MESSAGES, Message, name_from_token
@@ -104,13 +105,29 @@ def _validated(kind: type[Message], data: dict[str, Any], stated: Mapping[str, s
     try:
         return kind.model_validate({**stated, **data})
     except ValidationError as error:
-        raise GiveUp(f"not a valid {kind.__name__}: {_sentence(error)}") from error
+        raise GiveUp(f"not a valid {kind.__name__}: {_sentence(kind, error)}") from error
 
 
-def _sentence(error: ValidationError) -> str:
+def _sentence(kind: type[Message], error: ValidationError) -> str:
     parts = [
-        f"{'.'.join(str(step) for step in each['loc']) or 'body'}: {each['msg']}, got {str(each['input'])[:100]!r}"
+        f"{'.'.join(str(step) for step in each['loc']) or 'body'}: {_complaint(kind, each)}, got {str(each['input'])[:100]!r}"
         for each in error.errors(include_url=False)[:_REASONS]
     ]
     more = error.error_count() - len(parts)
     return "; ".join(parts) + (f"; and {more} more" if more > 0 else "")
+
+
+def _complaint(kind: type[Message], error: ErrorDetails) -> str:
+    if error["type"] != "extra_forbidden":
+        return error["msg"]
+    part: type[BaseModel] | None = kind
+    for step in error["loc"][:-1]:
+        part = _part_in(part.model_fields[step].annotation) if part and isinstance(step, str) else part
+    return f"unknown field; known: {', '.join(sorted(part.model_fields))}" if part else error["msg"]
+
+
+def _part_in(annotation: Any) -> type[BaseModel] | None:
+    """The model inside `tuple[Model, ...]`, `Model | None` and the like; there is one at most."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for each in get_args(annotation) if (found := _part_in(each))), None)

@@ -83,9 +83,15 @@ def test_a_huge_body_is_refused_with_its_size():
 
 def test_an_error_names_field_and_value_and_only_the_first_few():
     body = b'{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1}'
-    with pytest.raises(GiveUp, match=r"a: Extra inputs are not permitted, got '1'.*; and 2 more") as caught:
+    with pytest.raises(GiveUp, match=r"a: unknown field; known: name, namespace, revision, verb, got '1'.*; and 2 more") as caught:
         decoded("tidegate.rollout.command.abort.shop.web", body)
     assert len(caught.value.reason) < 600
+
+
+def test_an_unknown_field_is_answered_with_the_known_ones_of_its_own_part():
+    body = b'{"uid": "u", "fence": 1, "digest": "d", "services": [{"service": "web", "hsh": "abc"}]}'
+    with pytest.raises(GiveUp, match=r"services\.0\.hsh: unknown field; known: hash, service, got 'abc'"):
+        decoded("tidegate.traffic.requested.shop.web", body)
 
 
 def test_fields_are_unescaped_names_and_plain_words():
