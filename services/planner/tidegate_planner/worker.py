@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from tidegate.worker import Key, Worker
-from tidegate_planner.apply import Memory, Refused
+from tidegate_planner.memory import Memory
 from tidegate_planner.router_objects import NotYet
+from tidegate_planner.writing import Refused
 
 LAZY_FOR = 1.0  # seconds that counts may lag behind in the status
 AT_ONCE = 32  # passes under way; more would only queue for a connection

@@ -12,8 +12,10 @@ from tidegate.kube.kinds import REPLICA_SET, ROLLOUT
 from tidegate.kube.memory import Call
 from tidegate.messages import AnalysisRequested, Destination, Message, Split, TrafficRequested
 from tidegate.testing import a_rollout
-from tidegate_planner.apply import CREATE_AGAIN_AFTER, RESEND_AFTER, Memory, Refused, is_lazy
+from tidegate_planner.apply import is_lazy
+from tidegate_planner.asking import RESEND_AFTER
 from tidegate_planner.decide import decide
+from tidegate_planner.memory import Memory
 from tidegate_planner.plan import (
     AdoptReplicaSet,
     AnnotateRollout,
@@ -28,7 +30,9 @@ from tidegate_planner.plan import (
     StartAnalysis,
     TerminateAnalysis,
 )
+from tidegate_planner.replica_set_writes import CREATE_AGAIN_AFTER
 from tidegate_planner.simulation.shell import NAMESPACE, Shell
+from tidegate_planner.writing import Refused
 
 
 @pytest.fixture

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from tidegate.messages import Message, ServiceTarget, TrafficRequested
-from tidegate_planner.apply import RESEND_AFTER, Applier, Memory
+from tidegate_planner.apply import Applier
+from tidegate_planner.asking import RESEND_AFTER
+from tidegate_planner.memory import Memory
 from tidegate_planner.observe import World
 from tidegate_planner.plan import Plan, ShiftTraffic
 from tidegate_planner.seen import Seen

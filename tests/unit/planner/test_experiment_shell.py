@@ -12,14 +12,15 @@ from tidegate.kube.kinds import ANALYSIS_RUN, ANALYSIS_TEMPLATE, EXPERIMENT, REP
 from tidegate.kube.memory import Call
 from tidegate.messages import AnalysisRequested
 from tidegate.testing import a_rollout, an_analysis_template
-from tidegate_planner.apply import Memory, Refused
 from tidegate_planner.decide import decide as decide_rollout
 from tidegate_planner.experiments.apply import Applier
 from tidegate_planner.experiments.decide import decide
 from tidegate_planner.experiments.observe import Observer
 from tidegate_planner.experiments.seen import Seen
+from tidegate_planner.memory import Memory
 from tidegate_planner.plan import CreateExperiment, DeleteExperiment, TerminateExperiment
 from tidegate_planner.simulation.shell import NAMESPACE, Shell
+from tidegate_planner.writing import Refused
 
 LABELS = {"app": "trial"}
 CONTAINER = {"name": "app", "image": "demo:blue", "ports": [{"containerPort": 8080}]}

@@ -9,8 +9,9 @@ from tidegate import keys
 from tidegate.kube.errors import Forbidden
 from tidegate.kube.kinds import POD, REPLICA_SET, ROLLOUT
 from tidegate.testing import a_rollout
-from tidegate_planner.apply import LOOK_AGAIN_AFTER, Memory
+from tidegate_planner.apply import LOOK_AGAIN_AFTER
 from tidegate_planner.decide import decide
+from tidegate_planner.memory import Memory
 from tidegate_planner.plan import LookAtPods, Plan
 from tidegate_planner.seen import Seen, WaitingContainer
 from tidegate_planner.simulation.shell import Shell

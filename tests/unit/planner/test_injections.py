@@ -12,7 +12,6 @@ from tidegate.kube.errors import Conflict, NotFound
 from tidegate.kube.kinds import POD, REPLICA_SET, ROLLOUT
 from tidegate.kube.memory import Call
 from tidegate.testing import a_rollout
-from tidegate_planner.apply import Refused
 from tidegate_planner.decide import decide
 from tidegate_planner.plan import ChangeTemplate, CreateReplicaSet, Plan, PodName, RelabelPod, ScaleReplicaSet
 from tidegate_planner.podneeds import needs_pods, with_pods
@@ -21,6 +20,7 @@ from tidegate_planner.seen import Pod, ReplicaSet, Seen
 from tidegate_planner.simulation.scenario import pod_template
 from tidegate_planner.simulation.shell import Shell
 from tidegate_planner.simulation.views import NOW, a_set, a_status, a_view, hash_of, services_on
+from tidegate_planner.writing import Refused
 
 CANARY_ROLE, STABLE_ROLE = {"labels": {"role": "canary"}}, {"labels": {"role": "stable"}, "annotations": {"seen": "all"}}
 BOTH = {"canaryMetadata": CANARY_ROLE, "stableMetadata": STABLE_ROLE}

@@ -8,8 +8,9 @@ import pytest
 
 from tidegate.errors import KubeError, Retry
 from tidegate.worker import LONGEST_RETRY
-from tidegate_planner.apply import Applier, Memory, Refused
+from tidegate_planner.apply import Applier
 from tidegate_planner.decide import decide
+from tidegate_planner.memory import Memory
 from tidegate_planner.observe import Key, Observer
 from tidegate_planner.plan import Plan
 from tidegate_planner.router_objects import NotYet
@@ -17,6 +18,7 @@ from tidegate_planner.seen import Seen
 from tidegate_planner.simulation.views import NOW, a_set, a_status, a_view
 from tidegate_planner.telling import Teller
 from tidegate_planner.worker import LAZY_FOR, Passes, worker_on
+from tidegate_planner.writing import Refused
 
 ME, OTHER = "planner-a", "planner-b"
 

@@ -11,7 +11,6 @@ from tidegate.durations import rfc3339
 from tidegate.kube.cache import Cache
 from tidegate.kube.kinds import DEPLOYMENT, POD_TEMPLATE, REPLICA_SET, ROLLOUT, Kind
 from tidegate.testing import a_rollout
-from tidegate_planner.apply import Refused
 from tidegate_planner.decide import decide
 from tidegate_planner.plan import AnnotateRollout, CreateReplicaSet, Plan, ScaleWorkload
 from tidegate_planner.router_objects import NotYet, Nowhere, WatchedKinds
@@ -19,6 +18,7 @@ from tidegate_planner.seen import Workload
 from tidegate_planner.simulation.shell import Shell
 from tidegate_planner.simulation.views import NOW, a_set, a_status, a_view
 from tidegate_planner.workloads import reference_of, slim_workload
+from tidegate_planner.writing import Refused
 
 IMAGE = "demo:blue"
 POD_LABELS = {"app": "web"}

@@ -15,10 +15,11 @@ from tidegate.kube.kinds import EXPERIMENT, REPLICA_SET, SERVICE, Kind
 from tidegate.kube.patches import merge_difference
 from tidegate_planner import plan as plans
 from tidegate_planner.apply import Applier as RolloutApplier
-from tidegate_planner.apply import Memory, Noted, Refused
 from tidegate_planner.experiments import plan as own
 from tidegate_planner.experiments.plan import Action, Plan
 from tidegate_planner.experiments.seen import Seen
+from tidegate_planner.memory import Memory
+from tidegate_planner.writing import Noted, Refused
 
 Json = Mapping[str, Any]
 
@@ -54,7 +55,7 @@ class Applier:
     async def _carry_out(self, seen: Seen, action: Action, memory: Memory) -> None:
         match action:
             case plans.ScaleReplicaSet():
-                await self.shared.scale(seen.namespace, action)
+                await self.shared.sets.scale(seen.namespace, action)
             case own.CreateReplicaSet():
                 await self._create(seen, REPLICA_SET, action, self.shared.replica_sets)
             case own.CreateService():
@@ -62,7 +63,7 @@ class Applier:
             case own.DeleteService():
                 await self.shared.kube.delete(SERVICE, seen.namespace, action.name, uid=action.uid)
             case plans.StartAnalysis() | plans.TerminateAnalysis():
-                await self.shared.ask_for_run(seen.namespace, action, memory, experiment=seen.name)
+                await self.shared.asking.ask_for_run(seen.namespace, action, memory, experiment=seen.name)
 
     async def _create(self, seen: Seen, kind: Kind, action: own.CreateReplicaSet | own.CreateService, cache: Noted) -> None:
         """A refusal fails the template at once, as with the peer: an experiment that waits for a quota measures nothing."""

@@ -22,7 +22,8 @@ from tidegate.kube.kinds import (
 )
 from tidegate.kube.memory import Call, Feed, MemoryKube
 from tidegate.messages import Message
-from tidegate_planner.apply import Applier, Memory
+from tidegate_planner.apply import Applier
+from tidegate_planner.memory import Memory
 from tidegate_planner.observe import BY_OWNER, ORPHANS, Key, Observer, World
 from tidegate_planner.outside import Outside
 from tidegate_planner.plan import Action, Plan
