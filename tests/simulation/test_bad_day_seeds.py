@@ -15,6 +15,7 @@ from tidegate_planner.decide import decide
 from tidegate_planner.plan import CreateReplicaSet, Plan, ScaleReplicaSet, ShiftTraffic
 from tidegate_planner.seen import Seen
 from tidegate_planner.simulation.bad_days import bad_day_scenario_of, steady_scenario_of
+from tidegate_planner.simulation.invariants import BrokenError
 from tidegate_planner.simulation.run import Run
 from tidegate_planner.simulation.scenario import Edit, Faults, Scenario
 from tidegate_planner.simulation.story import outcome_of, shrunk, story_of
@@ -83,7 +84,15 @@ class ActingOnce:
 
 def test_a_planner_that_acts_only_once_is_found_by_its_other_end() -> None:
     scenarios = [steady_scenario_of(seed) for seed in range(40)]
-    assert any(end_of(each, ActingOnce()) != end_of(replace(each, faults=Faults()), ActingOnce()) for each in scenarios)
+    assert any(ends_otherwise(each) for each in scenarios)
+
+
+def ends_otherwise(scenario: Scenario) -> bool:
+    """Or does not come to an end in time at all."""
+    try:
+        return end_of(scenario, ActingOnce()) != end_of(replace(scenario, faults=Faults()), ActingOnce())
+    except BrokenError:
+        return True
 
 
 # --- defects that a single look cannot show --------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from tidegate.durations import epoch, rfc3339
-from tidegate.messages import TrafficRequested
+from tidegate.messages import Split, TrafficRequested
 from tidegate.rollout import Analysis, Experiment, Pause, Plugin, SetCanaryScale, SetHeaderRoute, SetMirrorRoute, SetWeight, Step
 from tidegate_planner import analysis, canary_sizes, delays, experiment_step, ping_pong, routing, step_plugins, targets
 from tidegate_planner.progress import (
@@ -24,7 +24,7 @@ from tidegate_planner.progress import (
     resumed,
 )
 from tidegate_planner.seen import ReplicaSet
-from tidegate_planner.situation import Situation
+from tidegate_planner.situation import Situation, roles_of
 from tidegate_planner.step_calls import statuses_of
 
 Json = Mapping[str, Any]
@@ -174,12 +174,11 @@ def weights(at: Situation) -> Json | None:
     if not at.canary.traffic_routing:
         return None
     before: Json | None = (at.seen.status.get("canary") or {}).get("weights")
-    request, traffic = routing.wanted(at), at.seen.traffic
-    if request is None or request.split is None or traffic is None or traffic.digest != request.digest:
+    split, traffic = _answered_split(at), at.seen.traffic
+    if split is None or traffic is None:
         return before
     if traffic.state != "applied":
         return {**before, "verified": False} if before and traffic.verified is False else before
-    split = request.split
 
     def side(destination: Any) -> dict[str, Any]:
         named = {"serviceName": destination.service} if destination.service else {}
@@ -189,6 +188,19 @@ def weights(at: Situation) -> Json | None:
     if split.additional:
         recorded["additional"] = [side(each) for each in split.additional]
     return recorded if traffic.verified is None else {**recorded, "verified": traffic.verified}
+
+
+def _answered_split(at: Situation) -> Split | None:
+    """What the traffic-shifter's last word is about: the split that is wanted now, or the one that let the update move on in this
+    very decision. Without the latter the last weight of all was never told, nor one that the next step takes up at once."""
+    situations = [at]
+    if at.entered is not None and at.entered != at.progress:
+        situations.append(replace(at, progress=at.entered, roles=roles_of(at.seen, at.roles.new, at.entered.stable_hash)))
+    for each in situations:
+        request = routing.wanted(each)
+        if request is not None and at.seen.traffic is not None and at.seen.traffic.digest == request.digest:
+            return request.split
+    return None
 
 
 def is_healthy(at: Situation, status: Json) -> bool:

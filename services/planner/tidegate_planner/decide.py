@@ -72,7 +72,7 @@ def _noticed(before: Progress, current_hash: str, strategy: Canary | BlueGreen) 
 
 
 def _decided(at: Situation) -> Plan:
-    at = replace(at, progress=_unless_hopeless(at, strategy_of(at).advanced(at)))
+    at = replace(at, entered=at.progress, progress=_unless_hopeless(at, strategy_of(at).advanced(at)))
     at = replace(at, roles=roles_of(at.seen, at.roles.new, at.progress.stable_hash))
     verdict = new_status(at)
     if verdict.deadline_abort:

@@ -30,13 +30,17 @@ class Roles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """`canary` and `blue_green` are for the modules of that strategy; what serves both asks `strategy`."""
+    """`canary` and `blue_green` are for the modules of that strategy; what serves both asks `strategy`.
+
+    `entered`: where the update stood before this decision moved it on, which what others said until now is about.
+    """
 
     seen: Seen
     spec: Spec
     roles: Roles
     progress: Progress
     now: float
+    entered: Progress | None = None
 
     @property
     def strategy(self) -> Canary | BlueGreen:

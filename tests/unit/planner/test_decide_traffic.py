@@ -87,6 +87,22 @@ def test_a_step_is_done_only_when_its_very_request_was_carried_out() -> None:
     assert after.status["canary"]["weights"]["canary"]["weight"] == 25
 
 
+def test_the_last_weight_of_all_is_recorded_as_what_let_the_version_be_promoted() -> None:
+    view = routed("v2", a_set("v2", 4, revision=2), a_set("v1", 4), step=4, **recorded(50, "v2"))
+    status = decide(confirmed(view), NOW).status
+    assert status["stableRS"] == hash_of("v2")
+    sides = {side: (each["weight"], each["podTemplateHash"]) for side, each in status["canary"]["weights"].items()}
+    assert sides == {"canary": (100, hash_of("v2")), "stable": (0, hash_of("v1"))}
+
+
+def test_a_weight_is_recorded_though_the_next_step_needs_no_pods_and_takes_up_at_once() -> None:
+    steps = [{"setCanaryScale": {"replicas": 4}}, {"setWeight": 20}, {"setWeight": 40}, {"pause": {}}]
+    view = routed("v2", a_set("v2", 4, revision=2), a_set("v1", 4), step=1, steps=steps, **recorded(0, "v2"))
+    plan = decide(confirmed(view), NOW)
+    assert (plan.status["currentStepIndex"], plan.status["canary"]["weights"]["canary"]["weight"]) == (2, 20)
+    assert weights(plan) == (40, hash_of("v2"))
+
+
 def test_an_abort_takes_the_traffic_first_and_the_pods_after_the_delay() -> None:
     view = routed("v2", a_set("v2", 2, revision=2), a_set("v1", 4), step=0, abort=True, **recorded(50, "v2"))
     assert weights(decide(view, NOW)) == (0, hash_of("v2"))
