@@ -80,8 +80,7 @@ class _Teller:
             yield _normal("RolloutUpdated", f"Rollout updated to revision {now.annotated}")
         for name, revision, _ in (now.sets[key] for key in now.sets if key not in before.sets):
             yield _normal("NewReplicaSetCreated", f"Created ReplicaSet {name} (revision {revision})")
-        first = before.stable == "" and isinstance(self._strategy, BlueGreen)  # it is stable at once, so never "not completed"
-        if now.hash != before.hash and not first:
+        if self._is_no_longer_completed():
             text = f"Rollout not completed, started update to revision {now.revision} ({now.hash})"
             yield _normal("RolloutNotCompleted", text)
         if self._returned_to_stable() and self._steps():
@@ -163,6 +162,14 @@ class _Teller:
         for name, phase in self._now.experiments[experiment].items():
             if phase != before.get(name, ""):
                 yield name, before.get(name, ""), phase
+
+    def _is_no_longer_completed(self) -> bool:
+        """The turn of the condition `Completed`, which a further revision in the middle does not make again. The first version of a
+        blue-green rollout is stable at once, and never not completed."""
+        first = not self._before.stable
+        if self._now.hash == self._before.hash or (first and isinstance(self._strategy, BlueGreen)):
+            return False
+        return first or self._before.promoted
 
     def _returned_to_stable(self) -> bool:
         """The template of the stable version is wanted again, in the middle of an update away from it (`argo-behaviour.md` 6.6)."""

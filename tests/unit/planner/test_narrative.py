@@ -306,6 +306,19 @@ def test_a_newer_revision_supersedes_the_one_under_way_but_not_a_finished_or_abo
     assert "superseded" not in verbs(reading_from(promoted()).read(third))
 
 
+def test_not_completed_is_told_when_an_update_begins_and_not_again_of_what_interrupts_it() -> None:
+    """A condition that turned: `Completed` (`argo-behaviour.md` 6.5). Back on the stable template it is True at once."""
+    reader = reading_from(finished())
+    assert "RolloutNotCompleted" in reasons(reader.read(updating(0, 1, 3)))
+    sets = (a_set("v3", 1, revision=3), a_set("v2", 1, revision=2), a_set("v1", 3))
+    third = a_view("v3", *sets, status=a_status("v3", "v1", 0, STEPS, **began("later")), canary=CANARY)
+    assert "RolloutNotCompleted" not in reasons(reader.read(third))
+    back = a_view("v1", *sets[:2], a_set("v1", 3, revision=4), status=a_status("v1", "v1", 4, STEPS, **began("last")), canary=CANARY)
+    told = reasons(reader.read(back))
+    assert "SkipSteps" in told
+    assert "RolloutNotCompleted" not in told
+
+
 def test_a_second_attempt_at_the_same_revision_completes_again_under_another_id() -> None:
     first = reading_from(updating(3, 2, 2)).read(promoted())
     retried = reading_from(updating(3, 2, 2, **began("later"))).read(promoted(**began("later")))
