@@ -96,7 +96,7 @@ async def test_no_step_passes_before_the_traffic_was_seen_to_move(scene: Scene) 
 async def test_the_deadline_fires_though_the_traffic_cannot_be_moved(scene: Scene) -> None:
     await on_blue_without_its_route(scene, progressDeadlineSeconds=4, progressDeadlineAbort=True)
     await scene.request_image("web", YELLOW)
-    await scene.until("web", degraded("timed out progressing"))
+    await scene.until("web", degraded("RolloutAborted"))
 
 
 async def test_aborted_the_traffic_goes_back_first_and_the_pods_go_after_it(scene: Scene) -> None:

@@ -83,7 +83,7 @@ class _Teller:
         if self._is_no_longer_completed():
             text = f"Rollout not completed, started update to revision {now.revision} ({now.hash})"
             yield _normal("RolloutNotCompleted", text)
-        if self._returned_to_stable() and self._steps():
+        if (self._returned_to_stable() or self._plan_changed_afterwards()) and self._steps():
             yield _normal("SkipSteps", "Rollback to stable ReplicaSets")
         if now.hash != before.hash and self._within_window() and self._steps() and before.size_of(now.hash) > 0:
             yield _normal("SkipSteps", "Rollback to active ReplicaSets within RollbackWindow")
@@ -112,6 +112,8 @@ class _Teller:
         yield from self._analysis_records()
         yield from self._plugin_records()
         yield from self._experiment_records()
+        if now.given_up and not before.given_up:
+            yield Record(type="Warning", reason="RolloutAborted", message=now.given_up)
         if now.abort and not before.abort:
             message = (aborted_condition(self._seen.status) or {}).get("message", "")
             yield Record(type="Warning", reason="RolloutAborted", message=message)
@@ -175,6 +177,11 @@ class _Teller:
         """The template of the stable version is wanted again, in the middle of an update away from it (`argo-behaviour.md` 6.6)."""
         before, now = self._before, self._now
         return now.promoted and before.stable == now.stable and before.hash not in {"", now.hash}
+
+    def _plan_changed_afterwards(self) -> bool:
+        """Other steps, when all was done already: the peer takes it for a way back to the stable version."""
+        before, now = self._before, self._now
+        return before.promoted and before.hash == now.hash and before.steps_hash not in {"", now.steps_hash}
 
     def _within_window(self) -> bool:
         """A way back so short that it takes no steps. Once it is over, the version that it replaced is the one told of before."""
@@ -268,7 +275,8 @@ class _Teller:
         before, now, steps = self._before, self._now, self._steps()
         whole = before.stable not in {"", now.stable}  # nothing was told since before this update, and now it is over
         walked = (before.hash == now.hash or whole) and self._promotion_reason().startswith("Completed all")
-        if now.step is None or now.abort or (now.promoted and not walked) or self._within_window():
+        jumped = (now.promoted and not walked) or self._within_window() or self._plan_changed_afterwards()
+        if now.step is None or now.abort or jumped:
             return
         first = 0 if self._restarted else (before.step or 0)
         for index in range(first, min(now.step, len(steps))):

@@ -167,11 +167,9 @@ def _set_progressing(at: Situation, held: Conditions, status: Json, *, turned_un
     name = at.roles.new.name if at.roles.new else f"{at.seen.name}-{at.progress.current_hash}"
     kind = conditions.PROGRESSING
     refused = at.seen.create_errors.get(at.progress.current_hash)
+    late = f'ReplicaSet "{name}" has timed out progressing.'
     if at.progress.abort:
-        revision = at.seen.annotations.get("rollout.argoproj.io/revision", "")
-        because = f": {at.progress.abort_reason}" if at.progress.abort_reason else ""
-        message = f"Rollout aborted update to revision {revision}{because}"
-        held.put(kind, status="False", reason=conditions.ABORTED, message=message)
+        _tell_abort(at, held, late)
     elif refused and at.roles.new is None:
         message = f'Failed to create new replica set "{name}": {refused}'
         held.put(kind, status="False", reason=conditions.CREATE_ERROR, message=message, touch=False)
@@ -187,11 +185,22 @@ def _set_progressing(at: Situation, held: Conditions, status: Json, *, turned_un
         message = f'ReplicaSet "{name}" is progressing.'
         held.put(kind, status="True", reason=conditions.SET_UPDATED, message=message, touch=True)
     elif timed_out(at, held):
-        message = f'ReplicaSet "{name}" has timed out progressing.'
-        held.put(kind, status="False", reason=conditions.TIMED_OUT, message=message)
+        held.put(kind, status="False", reason=conditions.TIMED_OUT, message=late)
         if at.spec.progress_deadline_abort and not at.progress.fully_promoted:
-            return message
+            return late
     return ""
+
+
+def _tell_abort(at: Situation, held: Conditions, late: str) -> None:
+    """The deadline's own abort takes two looks: the first says that it is over (`late`), the second that it was aborted, without a
+    reason, as the peer's consumers know it."""
+    because = at.progress.abort_reason
+    if because == late:
+        held.put(conditions.PROGRESSING, status="False", reason=conditions.TIMED_OUT, message=late)
+        return
+    revision = at.seen.annotations.get("rollout.argoproj.io/revision", "")
+    message = f"Rollout aborted update to revision {revision}" + (f": {because}" if because else "")
+    held.put(conditions.PROGRESSING, status="False", reason=conditions.ABORTED, message=message)
 
 
 def _made_progress(at: Situation, status: Json) -> bool:

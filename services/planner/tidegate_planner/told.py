@@ -10,6 +10,7 @@ from typing import Any
 from tidegate import keys
 from tidegate.rollout import BlueGreen
 from tidegate_planner.analysis import UNFINISHED
+from tidegate_planner.conditions import ABORTED, TIMED_OUT
 from tidegate_planner.progress import CANARY_PAUSE
 from tidegate_planner.seen import AnalysisRun, Seen
 from tidegate_planner.step_calls import calls_of
@@ -23,7 +24,8 @@ class Told:
     that are `_spoken_for`. `experiments`: name -> analysis -> phase.
 
     `done` stays up once this attempt was Healthy: a pod lost later and replaced is no second completion. `rested` is the present
-    step once it has paused and was told to go on. `plugins`: (name, number of the step, operation, phase).
+    step once it has paused and was told to go on. `plugins`: (name, number of the step, operation, phase). `given_up`: why the
+    deadline has just asked for an abort, which the next status carries out.
     """
 
     hash: str = ""
@@ -37,6 +39,7 @@ class Told:
     pauses: tuple[tuple[str, str], ...] = ()
     held_by_hand: bool = False
     abort: bool = False
+    given_up: str = ""
     weight: int | None = None
     attempt: str = ""
     back_on_stable: bool = False
@@ -99,6 +102,7 @@ def snapshot(seen: Seen) -> Told:
         pauses=tuple((each["reason"], each.get("startTime") or "") for each in status.get("pauseConditions") or ()),
         held_by_hand=seen.spec is not None and seen.spec.paused,
         abort=bool(status.get("abort")) and aborted_condition(status) is not None,
+        given_up=_message_of(status, TIMED_OUT) if status.get("abort") else "",
         weight=weights.get("weight"),
         attempt=(status.get("duration") or {}).get("rolloutStartedAt") or "",
         back_on_stable=_back_on_stable(seen, current),
@@ -120,7 +124,11 @@ def _spoken_for(run: AnalysisRun, status: Json) -> bool:
 
 def aborted_condition(status: Json) -> Json | None:
     """An abort is told once it was carried out, with its reason; the bare flag may be a person's word from a moment ago."""
-    return next((each for each in status.get("conditions") or () if each.get("reason") == "RolloutAborted"), None)
+    return next((each for each in status.get("conditions") or () if each.get("reason") == ABORTED), None)
+
+
+def _message_of(status: Json, reason: str) -> str:
+    return next((each.get("message") or "" for each in status.get("conditions") or () if each.get("reason") == reason), "")
 
 
 def _back_on_stable(seen: Seen, current: str) -> bool:

@@ -110,11 +110,14 @@ def test_the_deadline_fires_when_it_is_exceeded(age: float, phase: str) -> None:
 
 
 def test_a_deadline_may_abort() -> None:
-    status = decide(stuck(spec={"progressDeadlineAbort": True}), NOW + 601).status
-    assert (status["abort"], status["phase"]) == (True, "Degraded")
-    assert told(status)["Progressing"][2] == (
-        f'Rollout aborted update to revision 9: ReplicaSet "app-{hash_of("v2")}" has timed out progressing.'
-    )
+    """In two statuses, as the peer: why, and then that it was done."""
+    view = stuck(spec={"progressDeadlineAbort": True})
+    first = decide(view, NOW + 601).status
+    assert (first["abort"], first["phase"]) == (True, "Degraded")
+    assert told(first)["Progressing"][2] == f'ReplicaSet "app-{hash_of("v2")}" has timed out progressing.'
+    then = decide(replace(view, status=first), NOW + 602).status
+    assert then["message"] == "RolloutAborted: Rollout aborted update to revision 9"
+    assert decide(replace(view, status=then), NOW + 700).status == then
 
 
 def test_a_deadline_that_is_over_aborts_also_when_that_is_asked_for_later() -> None:

@@ -295,6 +295,19 @@ def test_a_rollout_that_cannot_go_on_is_degraded_with_the_words_of_its_status() 
     ]
 
 
+def test_a_deadline_that_aborts_is_told_with_its_reason_and_then_as_an_abort() -> None:
+    late = {"type": "Progressing", "reason": "ProgressDeadlineExceeded", "message": "it has timed out progressing."}
+    reader = reading_from(updating(0, 1, 3))
+    given_up = updating(0, 1, 3, abort=True, abortedAt=AT_TWO, phase="Degraded", conditions=[late])
+    chapters = [reader.read(given_up), reader.read(aborted(1, 3))]
+    told = [[(record.type, record.reason, record.message) for record in each.records] for each in chapters]
+    assert told == [
+        [("Warning", "RolloutAborted", "it has timed out progressing.")],
+        [("Warning", "RolloutAborted", "Rollout aborted update to revision 2")],
+    ]
+    assert [verbs(each) for each in chapters] == [["degraded"], ["aborted"]]
+
+
 def test_a_newer_revision_supersedes_the_one_under_way_but_not_a_finished_or_aborted_one() -> None:
     sets = (a_set("v3", 1, revision=3), a_set("v2", 1, revision=2), a_set("v1", 3))
     third = a_view("v3", *sets, status=a_status("v3", "v1", 0, STEPS, **began("later")), canary=CANARY)
@@ -313,10 +326,19 @@ def test_not_completed_is_told_when_an_update_begins_and_not_again_of_what_inter
     sets = (a_set("v3", 1, revision=3), a_set("v2", 1, revision=2), a_set("v1", 3))
     third = a_view("v3", *sets, status=a_status("v3", "v1", 0, STEPS, **began("later")), canary=CANARY)
     assert "RolloutNotCompleted" not in reasons(reader.read(third))
-    back = a_view("v1", *sets[:2], a_set("v1", 3, revision=4), status=a_status("v1", "v1", 4, STEPS, **began("last")), canary=CANARY)
+    status = a_status("v1", "v1", 4, STEPS, **began("last"))
+    back = a_view("v1", *sets[:2], a_set("v1", 3, revision=4), status=status, canary=CANARY)
     told = reasons(reader.read(back))
     assert "SkipSteps" in told
     assert "RolloutNotCompleted" not in told
+
+
+def test_steps_that_are_edited_when_all_is_done_are_skipped_and_not_completed() -> None:
+    edited = [{"setWeight": 10}]
+    status = a_status("v1", "v1", 1, edited, phase="Healthy", **began())
+    chapter = reading_from(finished()).read(a_view("v1", a_set("v1", 4), status=status, canary={"steps": edited}))
+    assert [(record.reason, record.message) for record in chapter.records] == [("SkipSteps", "Rollback to stable ReplicaSets")]
+    assert chapter.outcomes == ()
 
 
 def test_a_second_attempt_at_the_same_revision_completes_again_under_another_id() -> None:
