@@ -20,11 +20,13 @@ COMPLETIONS = {FULL_PROMOTION: "FastPromoted", FAST_ROLLBACK: FAST, WITHIN_WINDO
 def duration(at: Situation) -> dict[str, Any]:
     """Counted from the moment the update was first seen; `finishedAt` and `completionStatus` stand once it ended.
 
-    An abort that was lifted, by a retry or by a full promotion, is the end of one attempt and the beginning of another.
+    An abort that was lifted, by a retry or by a full promotion, is the end of one attempt and the beginning of another. One that came
+    when all was over ended nothing.
     """
     same_update = at.seen.status.get("currentPodHash") == at.progress.current_hash
-    lifted = at.was_retried or bool(at.seen.status.get("abort"))
-    told = dict(at.seen.status.get("duration") or {}) if same_update and not (lifted and not at.progress.abort) else {}
+    was_over = at.seen.status.get("stableRS") == at.progress.current_hash
+    lifted = (at.was_retried or bool(at.seen.status.get("abort"))) and not at.progress.abort and not was_over
+    told = dict(at.seen.status.get("duration") or {}) if same_update and not lifted else {}
     told.setdefault("rolloutStartedAt", rfc3339(at.now))
     _count_manual_pause(at, told)
     outcome = _completion(at)

@@ -80,8 +80,12 @@ def test_the_time_of_the_first_abort_stays() -> None:
 
 
 def test_an_abort_of_a_finished_rollout_is_taken_back() -> None:
-    view = a_view("v2", a_set("v2", 4), status=a_status("v2", "v2", 5, STEPS, abort=True), canary={"steps": STEPS})
-    assert not {"abort", "abortedAt"} & decide(view, NOW).status.keys()
+    """It begins no other attempt either, whose steps would be told of as carried out."""
+    started = {"rolloutStartedAt": rfc3339(NOW - 90), "completionStatus": "Promoted", "finishedAt": rfc3339(NOW - 60)}
+    status = a_status("v2", "v2", 5, STEPS, abort=True, duration=started)
+    taken_back = decide(a_view("v2", a_set("v2", 4), status=status, canary={"steps": STEPS}), NOW).status
+    assert not {"abort", "abortedAt"} & taken_back.keys()
+    assert taken_back["duration"] == started
 
 
 def test_a_retry_starts_over() -> None:
