@@ -20,8 +20,8 @@ COMPLETIONS = {FULL_PROMOTION: "FastPromoted", FAST_ROLLBACK: FAST, WITHIN_WINDO
 def duration(at: Situation) -> dict[str, Any]:
     """Counted from the moment the update was first seen; `finishedAt` and `completionStatus` stand once it ended.
 
-    An abort that was lifted, by a retry or by a full promotion, is the end of one attempt and the beginning of another. One that came
-    when all was over ended nothing.
+    An abort that was lifted, by a retry or by a full promotion, is the end of one attempt and the beginning of another. One that
+    came when all was over ended nothing.
     """
     same_update = at.seen.status.get("currentPodHash") == at.progress.current_hash
     was_over = at.seen.status.get("stableRS") == at.progress.current_hash

@@ -59,7 +59,7 @@ def _weight_and_pause(step: Json, here: str, most: int) -> Iterator[Problem]:
     try:
         seconds = int(pause_duration(duration))
     except ValueError:
-        # The status says what the peer's does: of what it cannot read it shows -1. What was written, and what would be right, follows.
+        # The status shows the first, which is the peer's: -1 for what it cannot read. What was written and would be right follows.
         yield invalid(f"{here}.pause.duration", -1, "Duration needs to be greater than 0")
         yield invalid(f"{here}.pause.duration", duration, "write seconds (10) or a Go duration (10s, 5m, 1h30m)")
         return
