@@ -16,7 +16,7 @@ from tidegate_planner.progress import CANARY_PAUSE, FAST_ROLLBACK, FULL_PROMOTIO
 from tidegate_planner.seen import Seen
 from tidegate_planner.situation import within_window
 from tidegate_planner.step_calls import ABORT, RUN, SUCCESSFUL, TERMINATE
-from tidegate_planner.told import Told, aborted_condition, snapshot
+from tidegate_planner.told import Told, aborted_condition, snapshot, weight_changes
 
 Json = Mapping[str, Any]
 State = TypeVar("State")
@@ -106,9 +106,8 @@ class _Teller:
         yield from self._step_records()
         if now.pauses and not set(now.pauses) & set(before.pauses):  # a reason more is no other pause
             yield _normal("RolloutPaused", f"Rollout is paused ({now.pauses[0][0]})")
-        if now.weight is not None and now.weight != before.weight:
-            former = "" if before.weight is None else f"from {before.weight} "
-            yield _normal("TrafficWeightUpdated", f"Traffic weight updated {former}to {now.weight}")
+        if changes := ", ".join(weight_changes(before, now)):
+            yield _normal("TrafficWeightUpdated", f"Traffic weight updated {changes}")
         yield from self._analysis_records()
         yield from self._plugin_records()
         yield from self._experiment_records()

@@ -3,7 +3,7 @@
 Rule of this file: pure. It is read from what is seen, kept in the message that told it last, and compared with the next view.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +25,8 @@ class Told:
 
     `done` stays up once this attempt was Healthy: a pod lost later and replaced is no second completion. `rested` is the present
     step once it has paused and was told to go on. `plugins`: (name, number of the step, operation, phase). `given_up`: why the
-    deadline has just asked for an abort, which the next status carries out.
+    deadline has just asked for an abort, which the next status carries out. `additional`: (weight, Service, hash) of what an
+    experiment gets of the traffic.
     """
 
     hash: str = ""
@@ -41,6 +42,7 @@ class Told:
     abort: bool = False
     given_up: str = ""
     weight: int | None = None
+    additional: tuple[tuple[int, str, str], ...] = ()
     attempt: str = ""
     back_on_stable: bool = False
     done: bool = False
@@ -80,6 +82,7 @@ def told_from_json(content: Json) -> Told:
     known = {name: content[name] for name in Told.__slots__ if name in content}
     known["pauses"] = tuple((reason, start) for reason, start in known.get("pauses") or ())
     known["plugins"] = tuple((each[0], each[1], each[2], each[3]) for each in known.get("plugins") or ())
+    known["additional"] = tuple((each[0], each[1], each[2]) for each in known.get("additional") or ())
     known["sets"] = {key: (value[0], value[1], value[2]) for key, value in (known.get("sets") or {}).items()}
     return Told(**known)
 
@@ -89,7 +92,7 @@ def snapshot(seen: Seen) -> Told:
     current = status.get("currentPodHash") or ""
     sets = {each.hash: (each.name, each.revision, each.replicas) for each in seen.replica_sets if not each.deleting}
     annotated = seen.annotations.get(keys.REVISION, "")
-    weights = ((status.get("canary") or {}).get("weights") or {}).get("canary") or {}
+    weights = (status.get("canary") or {}).get("weights") or {}
     return Told(
         hash=current,
         stable=status.get("stableRS") or "",
@@ -103,7 +106,11 @@ def snapshot(seen: Seen) -> Told:
         held_by_hand=seen.spec is not None and seen.spec.paused,
         abort=bool(status.get("abort")) and aborted_condition(status) is not None,
         given_up=_message_of(status, TIMED_OUT) if status.get("abort") else "",
-        weight=weights.get("weight"),
+        weight=(weights.get("canary") or {}).get("weight"),
+        additional=tuple(
+            (each["weight"], each.get("serviceName") or "", each.get("podTemplateHash") or "")
+            for each in weights.get("additional") or ()
+        ),
         attempt=(status.get("duration") or {}).get("rolloutStartedAt") or "",
         back_on_stable=_back_on_stable(seen, current),
         sets=sets,
@@ -120,6 +127,15 @@ def _spoken_for(run: AnalysisRun, status: Json) -> bool:
     promoted = status.get("stableRS") == status.get("currentPodHash")
     stays = promoted and run.name in {each.get("name") for each in named}
     return not run.terminate or run.phase in UNFINISHED or stays
+
+
+def weight_changes(before: Told, now: Told) -> Iterator[str]:
+    """In the peer's words; what an experiment gets stands there as Go prints a list of structs."""
+    if now.weight is not None and now.weight != before.weight:
+        yield f"to {now.weight}" if before.weight is None else f"from {before.weight} to {now.weight}"
+    if before.weight is not None and now.additional != before.additional:
+        shown = " ".join(f"{{{weight} {service} {hash_label}}}" for weight, service, hash_label in now.additional)
+        yield f"additional: [{shown}]"
 
 
 def aborted_condition(status: Json) -> Json | None:

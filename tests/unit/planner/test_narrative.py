@@ -212,6 +212,23 @@ def test_a_changed_weight_is_told_with_both_numbers() -> None:
     assert [(outcome.message.verb, outcome.message.weight) for outcome in chapter.outcomes] == [("weight-changed", 25)]
 
 
+def test_what_an_experiment_gets_of_the_traffic_is_told_with_the_weight_or_alone() -> None:
+    def at(weight: int, *additional: dict[str, Any]) -> Seen:
+        weights = {"canary": {"weight": weight}, "stable": {"weight": 100 - weight}, "additional": list(additional)}
+        return updating(1, 1, 3, canary={"weights": weights})
+
+    base, cand = ({"weight": 10, "serviceName": f"app-{name}", "podTemplateHash": f"hash-{name}"} for name in ("base", "cand"))
+    reader = reading_from(at(5))
+    told = [[record.message for record in reader.read(each).records] for each in (at(5, base, cand), at(25, cand), at(25))]
+    assert told == [
+        ["Traffic weight updated additional: [{10 app-base hash-base} {10 app-cand hash-cand}]"],
+        ["Traffic weight updated from 5 to 25, additional: [{10 app-cand hash-cand}]"],
+        ["Traffic weight updated additional: []"],
+    ]
+    as_stored = told_from_json(json.loads(json.dumps((reading_from(at(5, base)).told or Told()).as_json())))
+    assert reasons(Reader(as_stored).read(at(5, base))) == []
+
+
 @pytest.mark.parametrize(
     ("phase", "kind", "concluded"),
     [
