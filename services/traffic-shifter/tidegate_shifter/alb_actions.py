@@ -6,12 +6,13 @@ action, a condition and a path. `managed-alb-annotations` says which annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tidegate.keys import MANAGED_ALB_ANNOTATIONS
 from tidegate.kube.kinds import Object
 from tidegate.messages import Destination, HeaderRoute, Record, Split
+from tidegate_shifter.experiment_ports import port_of
 from tidegate_shifter.fence import annotation_of
 from tidegate_shifter.managed import in_order, string_match
 from tidegate_shifter.router import Owner, Refused
@@ -26,12 +27,13 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """Whose traffic, divided how, in which Ingress."""
+    """Whose traffic, divided how, in which Ingress. `services`: those of an experiment, and stable's, for their ports."""
 
     owner: Owner
     split: Split
     target: Target
     config: Json
+    services: Mapping[str, Object] = field(default_factory=dict)
 
     @property
     def root(self) -> str:
@@ -39,6 +41,13 @@ class Context:
 
     def key(self, word: str, name: str) -> str:
         return f"{self.config.get('annotationPrefix') or PREFIX}/{word}.{name}"
+
+    def port(self, service: str | None) -> str:
+        """`servicePort`, or where the Service does not have it, the port of the Service that leads to the same container."""
+        asked = self.config.get("servicePort", "")
+        if not isinstance(asked, int) or service is None or service not in self.services:
+            return str(asked)
+        return str(port_of(self.services[service], self.services.get(self.split.stable.service or ""), asked))
 
     @property
     def weights_key(self) -> str:
@@ -79,8 +88,9 @@ def weights_action(context: Context) -> str:
 
 
 def action(destinations: Iterable[Destination], context: Context) -> str:
-    port = str(context.config.get("servicePort", ""))
-    groups = [{"ServiceName": each.service, "ServicePort": port, "Weight": each.weight} for each in destinations]
+    groups = [
+        {"ServiceName": each.service, "ServicePort": context.port(each.service), "Weight": each.weight} for each in destinations
+    ]
     forward: dict[str, Any] = {"TargetGroups": groups} | stickiness(context)
     return _json({"Type": "forward", "ForwardConfig": forward})
 

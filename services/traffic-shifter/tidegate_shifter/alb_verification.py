@@ -51,7 +51,7 @@ def hostnames(ingress: Object) -> list[str]:
 
 def resource_id(service: str, context: Context) -> str:
     """How the controller tags the target group of a Service that an Ingress names."""
-    return f"{context.target.namespace}/{context.target.name}-{service}:{context.config.get('servicePort')}"
+    return f"{context.target.namespace}/{context.target.name}-{service}:{context.port(service)}"
 
 
 def unallocated(context: Context) -> Verdict:

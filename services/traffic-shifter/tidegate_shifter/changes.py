@@ -7,7 +7,7 @@ is the same for all of them, and is here.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from tidegate.kube.kinds import Object
+from tidegate.kube.kinds import SERVICE, Object
 from tidegate.messages import Record, RouterReport
 from tidegate_shifter.router import Ask, Refused
 from tidegate_shifter.writing import Api, Target, Wanted, Written, read, write_each
@@ -66,6 +66,14 @@ def report(router: str, seen: Iterable[tuple[Change, Object | None]], ask: Ask) 
         weight=odd_one((share for _, share in shares), asked),
         message="; ".join(wrong),
     )
+
+
+async def experiment_services(kube: Api, ask: Ask) -> dict[str, Object]:
+    """The Services whose ports must be known for `experiment_ports`, stable's among them: none, but for an experiment."""
+    sides = (*ask.split.additional, ask.split.stable) if ask.split.additional else ()
+    names = [each.service for each in sides if each.service]
+    found = {name: await read(kube, Target(SERVICE, ask.owner.namespace, name)) for name in names}
+    return {name: service for name, service in found.items() if service}
 
 
 def odd_one(shares: Iterable[int | None], asked: int) -> int | None:

@@ -22,8 +22,8 @@ from typing import Any, Final
 from tidegate.kube.kinds import HTTP_ROUTE, Kind, Object
 from tidegate.messages import HeaderRoute, Split
 from tidegate_shifter.added import MANAGED_RULES, RESTING_WEIGHTS, added_by, with_added
+from tidegate_shifter.experiment_ports import port_of
 from tidegate_shifter.fence import annotation_of, with_annotation, with_label
-from tidegate_shifter.gateway_ports import port_of
 from tidegate_shifter.managed import ManagedRoute, in_order, string_match
 from tidegate_shifter.router import Owner, Refused
 from tidegate_shifter.writing import Target

@@ -12,12 +12,13 @@ VirtualService may both call theirs `canary-header`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tidegate.kube.kinds import Object
 from tidegate.messages import Destination, HeaderRoute, Record, Split
 from tidegate_shifter.added import added_by, with_added
+from tidegate_shifter.experiment_ports import port_of
 from tidegate_shifter.managed import ManagedRoute, in_order, string_match
 from tidegate_shifter.router import Owner, Refused
 from tidegate_shifter.writing import Target, Written
@@ -49,13 +50,14 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """Whose traffic, divided how, in which VirtualService."""
+    """Whose traffic, divided how, in which VirtualService. `services`: those of an experiment, and stable's, for their ports."""
 
     owner: Owner
     split: Split
     target: Target
     choice: Choice = Choice()
     subsets: Subsets = Subsets()
+    services: Mapping[str, Object] = field(default_factory=dict)
 
     def party(self, route: Json) -> Destination | None:
         """The side of the split that a weighted destination stands for; None for everybody else's."""
@@ -92,28 +94,25 @@ def holds_both(route: Json, context: Context) -> bool:
 
 def weighted_places(spec: Json, context: Context) -> list[Place]:
     """Where the split is written; managed routes are not in `spec` any more."""
-    choice = context.choice
-    if not (choice.http or choice.tls or choice.tcp):
-        found = [place for place in _obvious_places(spec) if holds_both(_at(spec, place), context)]
-        if not found:
-            raise Refused(
-                f"{context.target} has no route with both {_sides(context)}; a route that should carry them, out of several,"
-                " must be named in routes, tlsRoutes or tcpRoutes"
-            )
-        return found
-    places = [*_named_places(spec, context), *_ported_places(spec, context)]
-    for place in places:
+    named = [*_named_places(spec, context), *_ported_places(spec, context)]
+    for place in named:
         if not holds_both(_at(spec, place), context):
             protocol, index = place
             name = _at(spec, place).get("name") or f"number {index}"
             raise Refused(f"{context.target}: {protocol} route {name!r} must have both {_sides(context)}")
-    return places
+    found = [*named, *(place for place in _obvious_places(spec, context) if holds_both(_at(spec, place), context))]
+    if not found:
+        raise Refused(
+            f"{context.target} has no route with both {_sides(context)}; a route that should carry them, out of several,"
+            " must be named in routes, tlsRoutes or tcpRoutes"
+        )
+    return found
 
 
-def _obvious_places(spec: Json) -> Iterator[Place]:
-    """A lone route, or the first HTTP route that has no name."""
+def _obvious_places(spec: Json, context: Context) -> Iterator[Place]:
+    """Of each protocol of which none is named: a lone route, or the first HTTP route that has no name."""
     for protocol in PROTOCOLS:
-        routes = spec.get(protocol) or ()
+        routes = () if getattr(context.choice, protocol) else spec.get(protocol) or ()
         if len(routes) == 1:
             yield protocol, 0
         elif protocol == "http":
@@ -213,11 +212,14 @@ def destination_of(side: Destination, routes: Iterable[Json], context: Context) 
 
 
 def beside_stable(service: str, routes: Iterable[Json], context: Context) -> dict[str, Any]:
-    """An experiment's destination in the shape of the stable's: its host or its form of host, and the same port."""
+    """An experiment's destination in the shape of the stable's: its host or its form of host, and where its port leads."""
     model = destination_of(context.split.stable, routes, context)
     if context.subsets.canary:
         return {**model, "subset": service}
     _, dot, domain = model["host"].partition(".")
+    if number := (model.get("port") or {}).get("number"):
+        stable = context.services.get(context.split.stable.service or "")
+        model["port"] = {"number": port_of(context.services.get(service), stable, number)}
     return {**model, "host": f"{service}{dot}{domain}"}
 
 
@@ -281,19 +283,23 @@ def _string(route: str, what: str, value: Json) -> dict[str, str]:
 
 
 def records_of(context: Context) -> Callable[[Written], list[Record]]:
-    """The Events of a write: of the weights, and of managed routes that went."""
+    """The Events of a write: of the weights, of managed routes that came, and that all of them went."""
 
     def records(written: Written) -> list[Record]:
         before, after = ((each or {}).get("spec") or {} for each in (written.before, written.after))
         name, found = context.target.name, []
         if without_managed(before, context) != without_managed(after, context):
             found.append(f"VirtualService `{name}` set to desiredWeight '{context.split.canary.weight}'")
-        if _has_managed(before, context) and not _has_managed(after, context):
+        held, there = (_managed_in(each, context) for each in (before, after))
+        if held and not there:
             found.append(f"VirtualService `{name}` removed all managed routes.")
+        for word, asked in (("headerRoute", context.split.header_routes), ("mirrorRoute", context.split.mirror_routes)):
+            told = [each.name for each in asked if each.name in there and each.name not in held]
+            found += [f"VirtualService `{name}` set {word} '{each}'" for each in told]
         return [Record(reason="Updated VirtualService", message=message) for message in found]
 
     return records
 
 
-def _has_managed(spec: Json, context: Context) -> bool:
-    return any(is_managed(route, context) for route in spec.get("http") or ())
+def _managed_in(spec: Json, context: Context) -> set[str]:
+    return {route["name"] for route in spec.get("http") or () if is_managed(route, context)}

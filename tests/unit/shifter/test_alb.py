@@ -2,16 +2,18 @@
 
 import json
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.keys import MANAGED_ALB_ANNOTATIONS
-from tidegate.kube.kinds import INGRESS
+from tidegate.kube.kinds import INGRESS, SERVICE
 from tidegate.kube.memory import MemoryKube
 from tidegate.messages import Destination, HeaderRoute, Split
 from tidegate_shifter.alb_actions import Context, patched
+from tidegate_shifter.alb_verification import resource_id
 from tidegate_shifter.router import Ask, Owner, Refused
 from tidegate_shifter.routers.alb import Alb
 from tidegate_shifter.writing import Target
@@ -67,6 +69,20 @@ def paths(manifest, place=0):
 def test_experiments_stand_between_canary_and_stable():
     made = patched(ingress(), context(10, additional=(Destination(weight=5, service="candidate"),)))
     assert groups(made) == [("canary", "80", 10), ("candidate", "80", 5), ("stable", "80", 85)]
+
+
+async def test_an_experiments_target_group_names_the_port_that_leads_where_stables_does():
+    """A port that the Service does not have is one that the AWS controller builds nothing for, of the whole Ingress."""
+    kube = MemoryKube()
+    await kube.create(INGRESS, ingress())
+    for name, port in (("stable", 80), ("candidate", 8080)):
+        spec = {"ports": [{"port": port, "targetPort": 8080}]}
+        await kube.create(SERVICE, {"metadata": {"name": name, "namespace": "shop"}, "spec": spec})
+    held = context(10, additional=(Destination(weight=5, service="candidate"),))
+    await Alb(kube).apply(Ask(owner=held.owner, fence=1, split=held.split, config=CONFIG))
+    assert groups(kube.snapshot(INGRESS)[0]) == [("canary", "80", 10), ("candidate", "8080", 5), ("stable", "80", 85)]
+    known = {"candidate": (await kube.get(SERVICE, "shop", "candidate")), "stable": (await kube.get(SERVICE, "shop", "stable"))}
+    assert resource_id("candidate", replace(held, services=known)) == "shop/web-candidate:8080"
 
 
 def test_the_action_is_that_of_the_root_service_under_the_prefix():

@@ -53,6 +53,15 @@ async def pods(kube):
     return [each["spec"]["podSelector"]["matchLabels"].get(POD_TEMPLATE_HASH) for each in nodes]
 
 
+async def test_a_namesake_of_another_namespace_is_not_our_node():
+    ours, theirs = route("ours", "stable", "canary"), route("theirs", "stable", "canary")
+    for each in theirs["httpRoute"]["action"]["weightedTargets"]:
+        each["virtualNodeRef"]["namespace"] = "elsewhere"
+    kube = await cluster(ours, theirs)
+    await AppMesh(kube).apply(ask())
+    assert await weights(kube) == {"ours": [80, 20], "theirs": [1, 1]}
+
+
 async def test_routes_of_every_protocol_with_both_nodes_move_and_others_stay():
     routes = [route(name, "stable", "canary", "x", protocol=name) for name in ("httpRoute", "tcpRoute", "http2Route", "grpcRoute")]
     kube = await cluster(*routes, route("other", "stable"))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tidegate.keys import MANAGED_BY, POD_TEMPLATE_HASH
 from tidegate.kube.errors import ServerUnavailable
-from tidegate.kube.kinds import VIRTUAL_SERVICE
+from tidegate.kube.kinds import SERVICE, VIRTUAL_SERVICE
 from tidegate.kube.memory import MemoryKube
 from tidegate.messages import Destination, HeaderRoute, MirrorRoute, Split
 from tidegate_shifter.added import ADDED
@@ -151,10 +151,14 @@ def test_tls_routes_are_found_by_port_and_exactly_their_server_names():
     assert moved(port=443, sniHosts=["b.io", "a.io"]) == [True, False, False]
 
 
-def test_tcp_routes_are_found_by_port_and_leave_http_alone():
+def test_tcp_routes_are_found_by_port_and_each_protocol_is_chosen_on_its_own():
+    """As in the peer: naming routes of one protocol says nothing of the others'."""
     tcp = [{"match": [{"port": 5432}], "route": BOTH}, {"match": [{"port": 6379}], "route": BOTH}]
     made = patched(web({"route": BOTH}, tcp=tcp), ask(20, {"virtualService": {"name": "web", "tcpRoutes": [{"port": 6379}]}}))
-    assert (routes(made), routes(made, "tcp")) == ({0: BOTH}, {0: BOTH, 1: MOVED})
+    assert (routes(made), routes(made, "tcp")) == ({0: MOVED}, {0: BOTH, 1: MOVED})
+    named = ask(20, {"virtualService": {"name": "web", "routes": ["all"]}})
+    made = patched(web({"name": "all", "route": BOTH}, {"name": "b", "route": BOTH}, tcp=tcp[:1]), named)
+    assert (routes(made), routes(made, "tcp")) == ({"all": MOVED, "b": BOTH}, {0: MOVED})
 
 
 def test_lone_routes_of_every_protocol_move_if_they_are_ours():
@@ -382,6 +386,27 @@ async def test_managed_routes_that_went_are_told():
     await Istio(kube).apply(ask(20, header_routes=(HEADER,), fence=1))
     await Istio(kube).apply(ask(20, fence=2, told=told))
     assert [each.message for each in told] == ["VirtualService `web` removed all managed routes."]
+
+
+async def test_managed_routes_that_came_are_told_once_by_their_names():
+    kube, told = MemoryKube(), []
+    await kube.create(VIRTUAL_SERVICE, web({"route": MOVED}))
+    await Istio(kube).apply(ask(20, header_routes=(HEADER,), fence=1, told=told))
+    await Istio(kube).apply(ask(20, header_routes=(HEADER,), mirror_routes=(MIRROR,), fence=2, told=told))
+    assert [(each.reason, each.message) for each in told] == [
+        ("Updated VirtualService", "VirtualService `web` set headerRoute 'first'"),
+        ("Updated VirtualService", "VirtualService `web` set mirrorRoute 'second'"),
+    ]
+
+
+async def test_an_experiments_destination_names_the_port_that_leads_where_stables_does():
+    kube, port = MemoryKube(), {"number": 80}
+    await kube.create(VIRTUAL_SERVICE, web({"route": [to("stable", 100, port=port), to("canary", 0, port=port)]}))
+    for name, ports in (("stable", {"port": 80, "targetPort": 8080}), ("candidate", {"port": 8080, "targetPort": 8080})):
+        await kube.create(SERVICE, {"metadata": {"name": name, "namespace": "shop"}, "spec": {"ports": [ports]}})
+    await Istio(kube).apply(ask(20, additional=(Destination(weight=20, service="candidate"),)))
+    moved = routes(kube.snapshot(VIRTUAL_SERVICE)[0])[0]
+    assert [each["destination"]["port"]["number"] for each in moved] == [80, 80, 8080]
 
 
 # --- property -----------------------------------------------------------------------------------------------------------

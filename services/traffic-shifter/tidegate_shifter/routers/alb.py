@@ -5,18 +5,18 @@ needs no change. Where the installation says so (TIDEGATE_AWS_VERIFY_TARGET_GROU
 was written, each time: also for an abort, whose pods must not go before (AR#3926).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import ClassVar, Final
 
-from tidegate.kube.kinds import INGRESS
+from tidegate.kube.kinds import INGRESS, Object
 from tidegate.messages import Record, RouterReport, Split
 from tidegate_shifter import alb_verification
 from tidegate_shifter.alb_actions import Context, canary_share, patched, records_of
 from tidegate_shifter.alb_verification import Verdict
-from tidegate_shifter.changes import Change, carry_out, look, odd_one, one_or_several
+from tidegate_shifter.changes import Change, carry_out, experiment_services, look, odd_one, one_or_several
 from tidegate_shifter.load_balancers import LoadBalancers, NotAnswered
 from tidegate_shifter.router import Ask, Feature, Owner, Refused
 from tidegate_shifter.writing import Api, Target, read
@@ -37,16 +37,16 @@ class Verification:
     tag: str = "ingress.k8s.aws/resource"
 
 
-def contexts(ask: Ask) -> list[Context]:
+def contexts(ask: Ask, services: Mapping[str, Object]) -> list[Context]:
     config = ask.config
     if not config.get("servicePort"):
         raise Refused(f"{NAME}: servicePort is {config.get('servicePort')!r}; it must be a port of the Services", lasting=True)
     names = one_or_several(config.get("ingress"), config.get("ingresses"), what=f"{NAME}: ingress, ingresses")
     targets = [Target(INGRESS, ask.owner.namespace, name) for name in names]
-    return [Context(owner=ask.owner, split=ask.split, target=target, config=config) for target in targets]
+    return [Context(owner=ask.owner, split=ask.split, target=target, config=config, services=services) for target in targets]
 
 
-def changes(ask: Ask) -> list[Change]:
+def changes(found: Iterable[Context]) -> list[Change]:
     return [
         Change(
             target=context.target,
@@ -54,7 +54,7 @@ def changes(ask: Ask) -> list[Change]:
             share=partial(canary_share, context=context),
             records=partial(records_of, context=context),
         )
-        for context in contexts(ask)
+        for context in found
     ]
 
 
@@ -91,22 +91,28 @@ class Alb:
             written.append(record)
             ask.tell(record)
 
-        report = await carry_out(self._kube, NAME, changes(ask), replace(ask, tell=tell))
+        found = await self._contexts(ask)
+        report = await carry_out(self._kube, NAME, changes(found), replace(ask, tell=tell))
         if self._verification is None or report.state != "applied":
             return report
-        return await self._verified(self._verification, ask, changed=bool(written))
+        return await self._verified(self._verification, found, ask, changed=bool(written))
 
     async def observed(self, ask: Ask) -> RouterReport:
-        return await look(self._kube, NAME, changes(ask), ask)
+        return await look(self._kube, NAME, changes(await self._contexts(ask)), ask)
+
+    async def _contexts(self, ask: Ask) -> list[Context]:
+        return contexts(ask, await experiment_services(self._kube, ask))
 
     # --- what AWS says -------------------------------------------------------------------------------------------------
 
-    async def _verified(self, verification: Verification, ask: Ask, *, changed: bool) -> RouterReport:
+    async def _verified(
+        self, verification: Verification, contexts: Iterable[Context], ask: Ask, *, changed: bool
+    ) -> RouterReport:
         held, now = self._waiting.pop(ask.owner, None), verification.clock()
         if held is not None and held.split == ask.split and not changed and now - held.at < PAUSE:
             self._waiting[ask.owner] = held
             return held.report
-        verdicts = [await self._verdict(verification, context) for context in contexts(ask)]
+        verdicts = [await self._verdict(verification, context) for context in contexts]
         report = reported(verdicts, ask)
         if not report.verified:
             self._waiting[ask.owner] = _Waiting(ask.split, now, report)

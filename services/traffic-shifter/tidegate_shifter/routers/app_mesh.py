@@ -45,7 +45,7 @@ def patched(manifest: Object | None, *, target: Target, ask: Ask) -> Object:
 def weighted_routes(manifest: Object, *, target: Target, ask: Ask) -> list[str]:
     """The routes that are named, or all that lead to both nodes."""
     routes = {route["name"]: route for route in manifest["spec"].get("routes") or ()}
-    holding = [name for name, route in routes.items() if set(node_names(ask)) <= set(targets_of(route))]
+    holding = [name for name, route in routes.items() if set(node_names(ask)) <= set(targets_of(route, ask))]
     wanted = list((ask.config.get("virtualService") or {}).get("routes") or holding)
     missing = [name for name in wanted if name not in holding]
     if missing or not wanted:
@@ -56,11 +56,11 @@ def weighted_routes(manifest: Object, *, target: Target, ask: Ask) -> list[str]:
     return wanted
 
 
-def targets_of(route: Json) -> dict[str, int]:
+def targets_of(route: Json, ask: Ask) -> dict[str, int]:
     every = [
         each for protocol in PROTOCOLS for each in ((route.get(protocol) or {}).get("action") or {}).get("weightedTargets") or ()
     ]
-    return {_node(each): each["weight"] for each in every}
+    return {_node(each, ask): each["weight"] for each in every}
 
 
 def with_weights(route: Json, ask: Ask) -> Json:
@@ -69,19 +69,21 @@ def with_weights(route: Json, ask: Ask) -> Json:
     for protocol in PROTOCOLS:
         if body := route.get(protocol):
             old = body["action"]["weightedTargets"]
-            new = [{**each, "weight": weights[_node(each)]} if _node(each) in weights else each for each in old]
+            new = [{**each, "weight": weights[_node(each, ask)]} if _node(each, ask) in weights else each for each in old]
             changed[protocol] = {**body, "action": {**body["action"], "weightedTargets": new}}
     return {**route, **changed}
 
 
-def _node(weighted: Json) -> str:
-    return str((weighted.get("virtualNodeRef") or {}).get("name", ""))
+def _node(weighted: Json, ask: Ask) -> str:
+    """Of the Rollout's namespace; a node of another one may have the same name."""
+    ref = weighted.get("virtualNodeRef") or {}
+    return str(ref.get("name", "")) if ref.get("namespace") in (None, "", ask.owner.namespace) else ""
 
 
 def canary_share(manifest: Object, *, target: Target, ask: Ask) -> int:
     """The canary's weight; of several routes, one that is not as asked."""
     canary, names = next(iter(node_names(ask))), weighted_routes(manifest, target=target, ask=ask)
-    shares = [targets_of(route)[canary] for route in manifest["spec"]["routes"] if route["name"] in names]
+    shares = [targets_of(route, ask)[canary] for route in manifest["spec"]["routes"] if route["name"] in names]
     return next((share for share in shares if share != ask.split.canary.weight), shares[0])
 
 

@@ -12,9 +12,9 @@ from functools import partial
 from typing import ClassVar, Final
 
 from tidegate.kube.errors import Forbidden, NotFound
-from tidegate.kube.kinds import GRPC_ROUTE, HTTP_ROUTE, SERVICE, Kind, Object
+from tidegate.kube.kinds import GRPC_ROUTE, HTTP_ROUTE, Kind, Object
 from tidegate.messages import RouterReport
-from tidegate_shifter.changes import odd_one
+from tidegate_shifter.changes import experiment_services, odd_one
 from tidegate_shifter.gateway_features import GATEWAY_CLASS, MIRROR, asks_for_mirrors, class_of, gateways_of, lacks_mirrors
 from tidegate_shifter.gateway_routes import Context, Json, Marks, Route, is_weighted, own_rules, patched
 from tidegate_shifter.gateway_status import acceptance
@@ -164,19 +164,12 @@ class GatewayApi:
         if not routes:
             known = ", ".join(f"{family}Route, {family}Routes, {family}RouteSelector" for family in FAMILIES)
             raise Refused(f"{NAME} of rollout {ask.owner} names no route that exists; it must have one of {known}")
-        services = await self._services(ask)
+        services = await experiment_services(self._kube, ask)
         targets = [await self._target(route, namespace) for route in routes]
         return [
             Context(owner=ask.owner, split=ask.split, route=route, target=target, marks=marks, services=services)
             for route, target in zip(routes, targets, strict=True)
         ]
-
-    async def _services(self, ask: Ask) -> dict[str, Object]:
-        """Those whose ports must be known: none, but for an experiment."""
-        names = [each.service for each in (*ask.split.additional, ask.split.stable) if each.service]
-        wanted = names if ask.split.additional else []
-        found = {name: await read(self._kube, Target(SERVICE, ask.owner.namespace, name)) for name in wanted}
-        return {name: service for name, service in found.items() if service}
 
     async def _selected(self, config: Json, namespace: str) -> list[Route]:
         routes = []

@@ -5,27 +5,29 @@ stage begins only when the one before it is through: traffic goes to a subset th
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Final
 
-from tidegate.kube.kinds import VIRTUAL_SERVICE, Kind
+from tidegate.kube.kinds import VIRTUAL_SERVICE, Kind, Object
 from tidegate.messages import RouterReport
 from tidegate_shifter import istio_routes, istio_subsets
-from tidegate_shifter.changes import Change, carry_out, look, named
+from tidegate_shifter.changes import Change, carry_out, experiment_services, look, named
 from tidegate_shifter.istio_routes import Choice, Context, Subsets
 from tidegate_shifter.router import Ask, Feature, Refused
 from tidegate_shifter.writing import Api, Target
 
 NAME: Final = "istio"
+NONE_KNOWN: Final[Mapping[str, Object]] = {}
 DESTINATION_RULE: Final = Kind("networking.istio.io", "v1alpha3", "destinationrules", "DestinationRule")
 
 
-def virtual_services_in(ask: Ask) -> list[Context]:
+def virtual_services_in(ask: Ask, known: Mapping[str, Object] = NONE_KNOWN) -> list[Context]:
     one, several = ask.config.get("virtualService"), ask.config.get("virtualServices")
     if bool(one) == bool(several):
         given = "both are" if one else "neither is"
         raise Refused(f"{NAME}: {given} given; it must be either virtualService or virtualServices", lasting=True)
-    return [_virtual_service(each, ask) for each in (several or [one])]
+    return [replace(_virtual_service(each, ask), services=known) for each in (several or [one])]
 
 
 def _virtual_service(config: Mapping[str, Any], ask: Ask) -> Context:
@@ -55,7 +57,8 @@ def _subsets(ask: Ask) -> Subsets:
     )
 
 
-def services(ask: Ask) -> list[Change]:
+def services(ask: Ask, known: Mapping[str, Object] = NONE_KNOWN) -> list[Change]:
+    """`known`: the Services whose ports an experiment's destinations are given by."""
     return [
         Change(
             target=context.target,
@@ -63,7 +66,7 @@ def services(ask: Ask) -> list[Change]:
             share=partial(istio_routes.canary_share, context=context),
             records=istio_routes.records_of(context),
         )
-        for context in virtual_services_in(ask)
+        for context in virtual_services_in(ask, known)
     ]
 
 
@@ -90,7 +93,7 @@ class Istio:
 
     async def apply(self, ask: Ask) -> RouterReport:
         await carry_out(self._kube, NAME, rules(ask, ahead=True), ask)
-        report = await carry_out(self._kube, NAME, services(ask), ask)
+        report = await carry_out(self._kube, NAME, services(ask, await experiment_services(self._kube, ask)), ask)
         await carry_out(self._kube, NAME, rules(ask, ahead=False), ask)
         return report
 

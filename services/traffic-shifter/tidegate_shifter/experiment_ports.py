@@ -1,7 +1,8 @@
 """Which port of an experiment's Service is meant where a route names a port of stable's. Pure.
 
 The peer gives such a Service the ports of its pods' containers (`argo-behaviour.md` 10), while stable's is the users' own: 80 for
-8080, say. A backendRef to a port that is not there is answered 500: 40 % of all requests, for two templates of 20.
+8080, say. To a port that is not there nobody gets through: a Gateway answers 500 (40 % of all requests, for two templates of 20),
+Istio has no cluster for it and answers 503, and the AWS controller builds nothing of the whole Ingress.
 """
 
 from collections.abc import Mapping
