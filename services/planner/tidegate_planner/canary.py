@@ -86,9 +86,9 @@ def _after_step(at: Situation, step: Step) -> Progress:
         case Pause():
             return _after_pause(at, step)
         case SetWeight() | SetCanaryScale():
-            done = targets.counts_reached(at) and routing.settled(at)
+            done = targets.counts_reached(at) and routing.step_settled(at)
         case SetHeaderRoute() | SetMirrorRoute():
-            done = routing.settled(at)
+            done = routing.step_settled(at)
         case Analysis():
             done = analysis.passed(at, analysis.STEP)
         case Plugin():

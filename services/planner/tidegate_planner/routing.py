@@ -75,6 +75,11 @@ def settled(at: Situation) -> bool:
     return request is not None and answered(at, request)
 
 
+def step_settled(at: Situation) -> bool:
+    """Whether the data plane has moved to what the current step wants, and not only away from a revision that was interrupted."""
+    return settled(at) and not (at.canary.traffic_routing and _takes_over(at, _recorded_side(at)))
+
+
 def answered(at: Situation, request: TrafficRequested) -> bool:
     """Whether the traffic-shifter has said that it did this very thing."""
     traffic = at.seen.traffic
@@ -174,9 +179,18 @@ def canary_side(at: Situation) -> Side:
     held, stable = _recorded_side(at), at.roles.stable
     ruled = _ruled(at, held)
     share = (at.canary.max_weight - ruled.weight) * at.spec.replicas // at.canary.max_weight
-    if (stable.available if stable else 0) >= share:
+    serving = stable.available if stable else 0
+    if _takes_over(at, held) and serving >= at.spec.replicas:
+        return Side(0, ruled.behind)
+    if serving >= share:
         return ruled
     return held if held.weight > ruled.weight and held.behind is not stable else ruled
+
+
+def _takes_over(at: Situation, held: Side) -> bool:
+    """Whether a newer revision interrupts one that has traffic. It begins with none, as every one does: where stable can carry all,
+    the traffic is seen to be back there first, however soon the new pods serve. With `dynamicStableScale` stable grows with it."""
+    return held.weight > 0 and held.behind in at.roles.older and not at.canary.dynamic_stable_scale
 
 
 def _ruled(at: Situation, held: Side) -> Side:

@@ -121,6 +121,21 @@ def test_the_pods_of_an_interrupted_revision_stay_until_its_traffic_has_gone() -
     assert scaled(decide(confirmed(view), NOW))[hash_of("v2")] == 0
 
 
+def test_a_revision_that_interrupts_another_begins_with_no_traffic_however_soon_its_pods_serve() -> None:
+    sets = (a_set("v3", 1, revision=3), a_set("v2", 1, revision=2), a_set("v1", 4))
+    view = routed("v3", *sets, step=0, services=services("v1", "v2"), **recorded(25, "v2"))
+    assert weights(decide(view, NOW)) == (0, hash_of("v3"))
+    back = decide(confirmed(view), NOW).status
+    assert (back["currentStepIndex"], back["canary"]["weights"]["canary"]["weight"]) == (0, 0)
+    assert weights(decide(replace(view, status=back), NOW)) == (25, hash_of("v3"))
+
+
+def test_where_stable_cannot_carry_all_the_interrupted_revision_hands_its_share_over() -> None:
+    sets = (a_set("v3", 1, revision=3), a_set("v2", 1, revision=2), a_set("v1", 4, 3))
+    view = routed("v3", *sets, step=0, services=services("v1", "v2"), **recorded(25, "v2"))
+    assert weights(decide(view, NOW)) == (25, hash_of("v3"))
+
+
 def test_a_share_that_stable_cannot_carry_stays_with_the_interrupted_revision() -> None:
     sets = (a_set("v3", 0, revision=3), a_set("v2", 3, revision=2), a_set("v1", 4, 1))
     view = routed("v3", *sets, step=0, services=services("v1", "v2"), strategy={"dynamicStableScale": True}, **recorded(75, "v2"))
