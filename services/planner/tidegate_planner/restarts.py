@@ -4,6 +4,7 @@ Rule of this file: pure. An update may be under way at the same time: both draw 
 pass that shrinks a ReplicaSet evicts nobody (N13, AR#4221: doing both from one view took the service down).
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 from tidegate.durations import epoch
@@ -31,10 +32,16 @@ def due(seen: Seen, now: float) -> bool:
 def restarted_at(at: Situation) -> str | None:
     """`status.restartedAt`: the last moment of which no older pod was left. A new template alone restarts nobody: its update may be
     aborted, and the pods of the stable version are then as old as before."""
-    if due(at.seen, at.now) and at.seen.pods is not None and not _old(at):
+    if due(at.seen, at.now) and at.seen.pods is not None and not _old(at) and _counted(at):
         return at.spec.restart_at
     done: str | None = at.seen.status.get("restartedAt")
     return done
+
+
+def _counted(at: Situation) -> bool:
+    """Whether the ReplicaSets know by now which pods went: until then they count those of a moment ago as serving."""
+    left = Counter(pod.owner for pod in at.seen.pods or () if not pod.deleting)
+    return all(each.current <= left[each.uid] for each in at.roles.everyone)
 
 
 def evictions(at: Situation, others: Sequence[Action]) -> list[EvictPods]:

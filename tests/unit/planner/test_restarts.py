@@ -96,6 +96,14 @@ def test_it_is_done_when_no_older_pod_is_left() -> None:
     assert plan.status.get("message") != "rollout is restarting"
 
 
+def test_it_is_not_done_while_a_pod_that_went_is_still_counted_as_serving() -> None:
+    """The last pod is seen to go before its ReplicaSet says so; the rollout would be Healthy for that moment."""
+    stable = a_set("v1", 4)
+    plan = decide(restarting(stable, pods=pods_of(stable, 3, created=YOUNG)), NOW)
+    assert "restartedAt" not in plan.status
+    assert plan.status["message"] == "rollout is restarting"
+
+
 def test_a_new_template_does_not_pass_for_a_restart() -> None:
     """Its update may be aborted, and then the pods of the stable version are as old as before."""
     stable = a_set("v1", 4)
