@@ -75,6 +75,18 @@ async def until_served(kube: Kube, kind: Kind) -> None:
             await asyncio.sleep(0.1)
 
 
+async def test_what_is_served_is_known_without_reading_it(api):
+    assert await api.kube.serves(WIDGET)
+    assert await api.kube.serves(CONFIG_MAP)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("unknown", [Kind(group, "v1", "widgets", "Widget") for group in ("nobody.tidegate.dev", "apps")])
+async def test_what_an_api_server_does_not_serve_is_known_too(control_plane, unknown):
+    async with Kube(load(control_plane.kubeconfig), user_agent="tidegate-contract/1") as kube:
+        assert not await kube.serves(unknown)
+
+
 async def test_an_object_is_created_with_identity_and_read_back(api):
     created = await api.kube.create(WIDGET, api.a("w", spec={"size": 1}))
     assert created["apiVersion"] == "contract.tidegate.dev/v1"

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from tidegate.aws.login import Aws
-from tidegate.kube.kinds import INGRESS
+from tidegate.kube.kinds import INGRESS, TARGET_GROUP_BINDING
 from tidegate.kube.memory import MemoryKube
 from tidegate.messages import Destination, ServiceTarget, Split
 from tidegate.outbound import Outbound
@@ -14,7 +14,7 @@ from tidegate_analyzer.testing import Endpoint, Reply
 from tidegate_shifter.load_balancers import LoadBalancers, NotAnswered
 from tidegate_shifter.router import Ask, Owner
 from tidegate_shifter.routers.alb import Alb, Verification
-from tidegate_shifter.target_groups import TARGET_GROUP_BINDING, TargetGroups
+from tidegate_shifter.target_groups import TargetGroups
 
 NOW = datetime(2026, 11, 26, 8, tzinfo=UTC)
 XMLNS = "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/"

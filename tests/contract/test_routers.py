@@ -17,6 +17,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tidegate.config import Settings
 from tidegate.errors import KubeError
 from tidegate.keys import FENCE, POD_TEMPLATE_HASH
 from tidegate.kube.client import Kube
@@ -27,6 +28,8 @@ from tidegate.kube.memory import MemoryKube
 from tidegate.messages import Destination, HeaderRoute, MirrorRoute, RouterReport, Split
 from tidegate_embedded import ControlPlane
 from tidegate_embedded.testing import create_namespace, shared_control_plane
+from tidegate_shifter.leftovers import LEFTOVERS
+from tidegate_shifter.release import Releases
 from tidegate_shifter.router import Ask, Feature, Owner, Refused, Stale
 from tidegate_shifter.routers import ROUTERS
 from tidegate_shifter.routers.memory import MemoryRouter, Table
@@ -956,3 +959,24 @@ async def test_an_author_who_applies_the_manifest_again_finds_only_weights_chang
         assert during == set()
     await bench.apply(split(0), fence=3)
     assert await differing() == set()
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+async def test_a_rollout_deleted_in_the_middle_leaves_no_hash_of_its_pods_and_nothing_of_others_changed(row):
+    """Its ReplicaSets went along: whatever still chose their pods would lead nowhere. App Mesh is left, as in the peer."""
+    kube = MemoryKube()
+    for kind, obj in row.objects:
+        await kube.create(kind, in_namespace(deepcopy(obj), "here"))
+    bench = KubeBench(row, kube, "here")
+    before = [row.foreign(await kube.get(kind, "here", obj["metadata"]["name"])) for kind, obj in row.objects]
+    await bench.apply(split(34, headers=("first",) if Feature.HEADER_ROUTES in ROUTERS[row.router].supports else ()))
+    for leftover in LEFTOVERS.values():
+        await Releases(kube, Settings()).sweep_routes(leftover)
+    found = [await kube.get(kind, "here", obj["metadata"]["name"]) for kind, obj in row.objects]
+    assert [row.foreign(each) for each in found] == before
+    if row.router != "appMesh":
+        assert POD_TEMPLATE_HASH not in str(found)
+    if row.router == "alb":
+        assert alb_managed(found[0]) == []
+        (group,) = json.loads(found[0]["metadata"]["annotations"][ALB_ACTION])["ForwardConfig"]["TargetGroups"]
+        assert (group["ServiceName"], group["Weight"]) == ("stable", 100)

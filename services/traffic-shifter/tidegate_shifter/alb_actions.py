@@ -175,6 +175,14 @@ def _with_header_paths(rule: Json, names: list[str], everyone: set[str]) -> Json
     return {**rule, "http": {**rule["http"], "paths": [*(_header_path(name) for name in names), *rest]}}
 
 
+def without_routes(manifest: Object, names: set[str]) -> Object:
+    """The Ingress without the paths of these header routes."""
+    if not names or not manifest["spec"].get("rules"):
+        return manifest
+    rules = [_with_header_paths(each, [], names) for each in manifest["spec"]["rules"]]
+    return {**manifest, "spec": {**manifest["spec"], "rules": rules}}
+
+
 def _header_path(name: str) -> dict[str, Any]:
     backend = {"service": {"name": name, "port": {"name": "use-annotation"}}}
     return {"path": "/*", "pathType": "ImplementationSpecific", "backend": backend}

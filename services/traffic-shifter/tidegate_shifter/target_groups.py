@@ -13,14 +13,13 @@ from typing import Any, Final
 
 from tidegate.errors import KubeError
 from tidegate.kube.errors import NotFound
-from tidegate.kube.kinds import ENDPOINT_SLICE, SERVICE, Kind, Object
+from tidegate.kube.kinds import ENDPOINT_SLICE, SERVICE, TARGET_GROUP_BINDING, Object
 from tidegate.messages import Record, RouterReport, ServiceTarget
 from tidegate_shifter.load_balancers import LoadBalancers, NotAnswered
 from tidegate_shifter.router import Owner
 from tidegate_shifter.writing import Api, Target, read
 
 NAME: Final = "targetGroups"
-TARGET_GROUP_BINDING: Final = Kind("elbv2.k8s.aws", "v1beta1", "targetgroupbindings", "TargetGroupBinding")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,8 @@ class Api(Protocol):
 
     async def delete(self, kind: Kind, namespace: str | None, name: str, *, resource_version: str | None = None) -> Object: ...
 
+    async def serves(self, kind: Kind) -> bool: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

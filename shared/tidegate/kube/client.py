@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from tidegate.kube.credentials import Cluster
-from tidegate.kube.errors import Gone, Invalid
+from tidegate.kube.errors import Gone, Invalid, NotFound
 from tidegate.kube.kinds import Kind, Object
 from tidegate.kube.transport import Transport
 from tidegate.kube.watch import Lines, WatchEvent, events
@@ -67,6 +67,15 @@ class Kube:
         except Gone:
             # The pages took longer than etcd keeps old revisions (5 min). One piece is heavy, but can't expire.
             return await self._pages(kind, namespace, labels, limit=None)
+
+    async def serves(self, kind: Kind) -> bool:
+        """Whether the cluster has this kind in this version. Everyone who is authenticated may ask, whatever else is granted."""
+        path, _, _ = kind.path().rpartition("/")
+        try:
+            found = await self._transport.request("GET", path)
+        except NotFound:
+            return False
+        return any(each["name"] == kind.plural for each in found["resources"])
 
     async def create(self, kind: Kind, obj: Object) -> Object:
         metadata = obj["metadata"]

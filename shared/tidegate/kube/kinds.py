@@ -83,6 +83,8 @@ POD_DISRUPTION_BUDGET: Final = Kind("policy", "v1", "poddisruptionbudgets", "Pod
 CRD: Final = Kind("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False)
 
 VIRTUAL_SERVICE: Final = Kind("networking.istio.io", "v1alpha3", "virtualservices", "VirtualService")
+DESTINATION_RULE: Final = Kind("networking.istio.io", "v1alpha3", "destinationrules", "DestinationRule")
+TARGET_GROUP_BINDING: Final = Kind("elbv2.k8s.aws", "v1beta1", "targetgroupbindings", "TargetGroupBinding")
 MAPPING: Final = Kind("getambassador.io", "v2", "mappings", "Mapping")
 APP_MESH_VIRTUAL_SERVICE: Final = Kind("appmesh.k8s.aws", "v1beta2", "virtualservices", "VirtualService")
 APP_MESH_VIRTUAL_ROUTER: Final = Kind("appmesh.k8s.aws", "v1beta2", "virtualrouters", "VirtualRouter")

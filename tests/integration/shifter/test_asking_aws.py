@@ -7,7 +7,7 @@ import pytest
 from tidegate.aws.login import Aws
 from tidegate.bus import Bus
 from tidegate.config import Settings
-from tidegate.kube.kinds import ENDPOINT_SLICE, INGRESS, ROLLOUT, SERVICE
+from tidegate.kube.kinds import ENDPOINT_SLICE, INGRESS, ROLLOUT, SERVICE, TARGET_GROUP_BINDING
 from tidegate.kube.memory import MemoryKube
 from tidegate.messages import TRAFFIC, Destination, Router, ServiceTarget, Split, TrafficRequested
 from tidegate.outbound import Outbound
@@ -15,7 +15,7 @@ from tidegate.testing import Suite, eventually
 from tidegate_shifter.load_balancers import LoadBalancers, NotAnswered
 from tidegate_shifter.router import Ask, Owner
 from tidegate_shifter.routers.alb import Alb, Verification
-from tidegate_shifter.target_groups import TARGET_GROUP_BINDING, TargetGroups
+from tidegate_shifter.target_groups import TargetGroups
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 11, 26, 8, tzinfo=UTC)

@@ -16,13 +16,16 @@ from typing import Any
 import pytest
 import yaml
 
+from tidegate.config import Settings
 from tidegate.kube.cache import Cache
 from tidegate.kube.kinds import (
     APP_MESH_VIRTUAL_ROUTER,
     APP_MESH_VIRTUAL_SERVICE,
+    DESTINATION_RULE,
     HTTP_ROUTE,
     INGRESS,
     MAPPING,
+    TARGET_GROUP_BINDING,
     VIRTUAL_SERVICE,
     Kind,
     Object,
@@ -33,9 +36,11 @@ from tidegate.messages import Destination, HeaderRoute, MirrorRoute, ServiceTarg
 from tidegate_cli.local.identities import rbac_manifests
 from tidegate_planner.router_objects import NotYet, WatchedKinds, found_for
 from tidegate_shifter import gateway_features
+from tidegate_shifter.leftovers import LEFTOVERS
+from tidegate_shifter.release import Releases
 from tidegate_shifter.router import Ask, Owner
-from tidegate_shifter.routers import ROUTERS, apisix, app_mesh, gateway_api, istio, traefik
-from tidegate_shifter.target_groups import TARGET_GROUP_BINDING, TargetGroups
+from tidegate_shifter.routers import ROUTERS, apisix, app_mesh, gateway_api, traefik
+from tidegate_shifter.target_groups import TargetGroups
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 FOLDER = DEPLOY / "rbac" / "routers"
@@ -97,7 +102,7 @@ SCENES = {
                 "web",
                 {"http": [{"route": [{"destination": {"host": "web", "subset": each}, "weight": 50} for each in SIDES]}]},
             ),
-            (istio.DESTINATION_RULE, "rule", {"host": "web", "subsets": [{"name": each} for each in SIDES]}),
+            (DESTINATION_RULE, "rule", {"host": "web", "subsets": [{"name": each} for each in SIDES]}),
         ),
     ),
     "nginx": Scene({"stableIngress": "main"}, ((INGRESS, "main", INGRESS_RULES),)),
@@ -151,8 +156,10 @@ async def used(router: str) -> set[Right]:
         await ROUTERS[router](kube).observed(ask)
     if router == "alb":
         await ask_for_target_groups(kube, owner)
+    if router in LEFTOVERS:
+        await Releases(kube, Settings()).sweep_routes(LEFTOVERS[router])
     requests = {(call.kind.group, call.kind.plural, VERBS.get(call.verb, call.verb)) for call in kube.calls}
-    requests -= {("", "services", "get")}  # the base's
+    requests -= {("", "services", "get"), ("argoproj.io", "rollouts", "get")}  # the base's
     return requests | ({OWNS} if any("blockOwnerDeletion" in str(call.body) for call in kube.calls) else set())
 
 

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from tidegate.keys import MANAGED_BY, POD_TEMPLATE_HASH
 from tidegate.kube.errors import ServerUnavailable
-from tidegate.kube.kinds import SERVICE, VIRTUAL_SERVICE
+from tidegate.kube.kinds import DESTINATION_RULE, SERVICE, VIRTUAL_SERVICE
 from tidegate.kube.memory import MemoryKube
 from tidegate.messages import Destination, HeaderRoute, MirrorRoute, Split
 from tidegate_shifter.added import ADDED
 from tidegate_shifter.router import Ask, Owner, Refused
-from tidegate_shifter.routers.istio import DESTINATION_RULE, Istio, rules, services
+from tidegate_shifter.routers.istio import Istio, rules, services
 
 HEADER = HeaderRoute(name="first", match=({"headerName": "X-Canary", "headerValue": {"exact": "yes"}},))
 MIRROR = MirrorRoute(name="second", match=({"path": {"prefix": "/api"}, "method": {"exact": "GET"}},), percentage=30)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Final
 
-from tidegate.kube.kinds import VIRTUAL_SERVICE, Kind, Object
+from tidegate.kube.kinds import DESTINATION_RULE, VIRTUAL_SERVICE, Object
 from tidegate.messages import RouterReport
 from tidegate_shifter import istio_routes, istio_subsets
 from tidegate_shifter.changes import Change, carry_out, experiment_services, look, named
@@ -19,7 +19,6 @@ from tidegate_shifter.writing import Api, Target
 
 NAME: Final = "istio"
 NONE_KNOWN: Final[Mapping[str, Object]] = {}
-DESTINATION_RULE: Final = Kind("networking.istio.io", "v1alpha3", "destinationrules", "DestinationRule")
 
 
 def virtual_services_in(ask: Ask, known: Mapping[str, Object] = NONE_KNOWN) -> list[Context]:

@@ -73,6 +73,10 @@ class MemoryKube:
         call = Call("list", kind, namespace or "")
         return await self._serve(call, lambda: (self.snapshot(kind, namespace, labels), str(self.version)))
 
+    async def serves(self, kind: Kind) -> bool:
+        """Every kind: definitions are no more than objects here."""
+        return bool(kind.plural)
+
     async def create(self, kind: Kind, obj: Object) -> Object:
         metadata = obj["metadata"]
         call = Call("create", kind, metadata.get("namespace", ""), metadata.get("name", ""), body=obj)
