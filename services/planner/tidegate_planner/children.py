@@ -83,9 +83,13 @@ def _change(
         annotations[keys.PODS_BEHIND] = None
     if each is at.roles.new:
         annotations.update(relapses.mark(at))
-    if size == each.replicas and not annotations:
+    edited = each is at.roles.new and each.min_ready != at.spec.min_ready_seconds  # others keep what they were rolled out with
+    min_ready = at.spec.min_ready_seconds if edited else None
+    if size == each.replicas and not annotations and not edited:
         return None
-    return ScaleReplicaSet(name=each.name, hash=each.hash, before=each.replicas, after=size, annotations=annotations)
+    return ScaleReplicaSet(
+        name=each.name, hash=each.hash, before=each.replicas, after=size, annotations=annotations, min_ready=min_ready
+    )
 
 
 def new_manifest(at: Situation, *, replicas: int, revision: int) -> dict[str, Any]:

@@ -35,13 +35,15 @@ class CreateReplicaSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaleReplicaSet:
-    """From what was seen to what is wanted; `annotations` go into the same write (None removes one)."""
+    """From what was seen to what is wanted. `annotations` go into the same write (None removes one), and so does `min_ready`: for
+    how long its pods must be ready, where that is to change."""
 
     name: str
     hash: str
     before: int
     after: int
     annotations: Mapping[str, str | None] = field(default_factory=dict)
+    min_ready: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

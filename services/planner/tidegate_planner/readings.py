@@ -50,7 +50,8 @@ def slim_replica_set(manifest: dict[str, Any]) -> dict[str, Any]:
     """For the cache: only what `replica_set_of` reads, the pod template as JSON text. Templates are most of what a planner holds,
     tenfold as Python objects, and are looked into only when a rollout's own hash is on none of its ReplicaSets."""
     spec, status = manifest["spec"], manifest.get("status") or {}
-    kept = {"replicas": spec.get("replicas", 1), TEMPLATE_TEXT: orjson.dumps(spec.get("template") or {})}
+    kept = {field: spec[field] for field in ("minReadySeconds",) if field in spec}
+    kept |= {"replicas": spec.get("replicas", 1), TEMPLATE_TEXT: orjson.dumps(spec.get("template") or {})}
     return {**manifest, "spec": kept, "status": {field: status[field] for field in STATUS_READ if field in status}}
 
 
@@ -70,6 +71,7 @@ def replica_set_of(manifest: Json, *, with_template: bool = True) -> ReplicaSet:
         current=status.get("replicas", 0),
         ready=status.get("readyReplicas", 0),
         available=status.get("availableReplicas", 0),
+        min_ready=spec.get("minReadySeconds") or 0,
         settled=status.get("observedGeneration", 0) >= metadata.get("generation", 0),
         deleting=metadata.get("deletionTimestamp") is not None,
         generation=metadata.get("generation", 0),

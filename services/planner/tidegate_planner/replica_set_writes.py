@@ -71,6 +71,8 @@ class ReplicaSetWrites:
         operations: list[dict[str, Any]] = [{"op": "test", "path": "/spec/replicas", "value": action.before}]
         if action.after != action.before:
             operations.append({"op": "replace", "path": "/spec/replicas", "value": action.after})
+        if action.min_ready is not None:
+            operations.append({"op": "add", "path": "/spec/minReadySeconds", "value": action.min_ready})
         operations += self._annotating(namespace, action.name, action.annotations)
         written = await self.kube.json_patch(REPLICA_SET, namespace, action.name, operations)
         self.cache.note_write(written)

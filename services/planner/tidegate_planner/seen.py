@@ -40,6 +40,7 @@ class ReplicaSet:
     current: int = 0
     ready: int = 0
     available: int = 0
+    min_ready: int = 0
     settled: bool = True  # its controller has seen the latest spec
     deleting: bool = False
     annotations: Json = field(default_factory=dict)

@@ -307,6 +307,13 @@ async def test_size_and_annotations_are_one_write(shell: Shell) -> None:
     assert len(shell.writes) == 1
 
 
+async def test_the_seconds_for_which_pods_must_be_ready_are_written_with_the_size_and_read_again(shell: Shell) -> None:
+    a_replica_set(shell)
+    await shell.apply(replace(scale(4), min_ready=30))
+    assert shell.stored(REPLICA_SET, "web-abc")["spec"] | {"template": {}} == {"replicas": 4, "minReadySeconds": 30, "template": {}}
+    assert [(each.replicas, each.min_ready) for each in shell.see().replica_sets] == [(4, 30)]
+
+
 async def test_a_replica_set_without_annotations_gets_its_first(shell: Shell) -> None:
     a_replica_set(shell)
     await shell.apply(scale(2, **{keys.REVISION: "2", keys.SCALE_DOWN_DEADLINE: None}))

@@ -46,6 +46,16 @@ def test_unset_replicas_are_written_back_as_one() -> None:
     )
 
 
+def test_edited_min_ready_seconds_reach_the_pods_of_the_present_template_and_no_others() -> None:
+    """Without another template there is no other ReplicaSet that could be created with them (`argo-behaviour.md` 1.2)."""
+    sets = (a_set("v2", 1, revision=2, min_ready=5), a_set("v1", 3))
+    view = a_view("v2", *sets, status=a_status("v2", "v1", 1, STEPS), canary=CANARY, spec={"minReadySeconds": 30})
+    changed = {each.hash: each.min_ready for each in decide(view, NOW).actions if isinstance(each, ScaleReplicaSet)}
+    assert changed == {hash_of("v2"): 30}
+    done = replace(view, replica_sets=(a_set("v2", 1, revision=2, min_ready=30), sets[1]))
+    assert sizes(decide(done, NOW)) == {}
+
+
 def test_a_changed_template_starts_at_step_0_with_the_pods_of_its_first_weight() -> None:
     old = a_set("v1", 4)
     plan = decide(a_view("v2", old, status=a_status("v1", "v1", 3, STEPS), canary=CANARY), NOW)

@@ -91,7 +91,7 @@ class Experimenter:
                 self.cluster.create_set(action.manifest)
             case plans.ScaleReplicaSet():
                 invariants.check_served(self.shifter.weights(), action)
-                self.cluster.scale_set(action.name, before=action.before, after=action.after, annotations=action.annotations)
+                self.cluster.scale_set(action)
             case own.CreateService():
                 self._create_service(seen, action.template, action.manifest)
             case own.DeleteService():

@@ -13,7 +13,7 @@ from tidegate.durations import rfc3339
 from tidegate.hashing import pod_template_hash
 from tidegate.rollout import Spec, spec_of
 from tidegate_planner.owned_experiments import experiment_of
-from tidegate_planner.plan import ChangeTemplate, RelabelPod
+from tidegate_planner.plan import ChangeTemplate, RelabelPod, ScaleReplicaSet
 from tidegate_planner.seen import AnalysisRun, ReplicaSet, Service, WaitingContainer
 from tidegate_planner.seen import Pod as SeenPod
 from tidegate_planner.simulation.scenario import PodBehaviour, services_named_in, templates_named_in, version_of
@@ -76,7 +76,6 @@ class Owned:
 
     seen: ReplicaSet
     behaviour: PodBehaviour
-    min_ready: int
     pods: list[Pod] = field(default_factory=list)
 
 
@@ -180,6 +179,7 @@ class Cluster:
             revision=int(metadata["annotations"].get(keys.REVISION, 0)),
             created=rfc3339(self.clock.now),
             replicas=spec["replicas"],
+            min_ready=spec.get("minReadySeconds") or 0,
             settled=False,
             annotations=metadata["annotations"],
             labels=metadata["labels"],
@@ -187,19 +187,22 @@ class Cluster:
             generation=1,
         )
         behaviour = self._behaviours.get(version_of(spec["template"]), PodBehaviour())
-        self.sets[name] = Owned(seen, behaviour, spec.get("minReadySeconds") or 0)
+        self.sets[name] = Owned(seen, behaviour)
         self.clock.after(CONTROLLER_DELAY, lambda: self.reconcile(name))
         return self._told(SETS, name, seen)
 
-    def scale_set(self, name: str, *, before: int, after: int, annotations: Mapping[str, str | None]) -> ReplicaSet:
+    def scale_set(self, change: ScaleReplicaSet) -> ReplicaSet:
         """A JSON patch with `test` on /spec/replicas."""
+        name, before, after = change.name, change.before, change.after
         owned = self.sets.get(name)
         if owned is None or owned.seen.replicas != before:
             raise RefusedError(f"{name} has {owned.seen.replicas if owned else 'gone'}, not {before}")
-        held = {**owned.seen.annotations, **annotations}
+        held = {**owned.seen.annotations, **change.annotations}
         kept = {key: value for key, value in held.items() if value is not None}
         fields: dict[str, Any] = {"replicas": after, "annotations": kept, "revision": int(kept.get(keys.REVISION, 0))}
-        if after != before:
+        if change.min_ready is not None:
+            fields["min_ready"] = change.min_ready
+        if after != before or change.min_ready is not None:
             fields |= {"settled": False, "generation": owned.seen.generation + 1}
             self.clock.after(CONTROLLER_DELAY, lambda: self.reconcile(name))
         return self._put_set(owned, **fields)
@@ -323,7 +326,7 @@ class Cluster:
         if behaviour.ready_after is None:
             return
         pod.ready_at = self.clock.now + behaviour.ready_after + number * behaviour.spread
-        for moment in (pod.ready_at, pod.ready_at + owned.min_ready):
+        for moment in (pod.ready_at, pod.ready_at + owned.seen.min_ready):
             self.clock.at(moment, lambda: self._count(owned))
         if behaviour.crash_every is not None:
             self.clock.at(pod.ready_at + behaviour.crash_every, lambda: self._crash(name, owned, pod))
@@ -343,7 +346,7 @@ class Cluster:
         if self.sets.get(seen.name) is not owned:
             return
         ready = sum(1 for pod in owned.pods if pod.ready_at is not None and pod.ready_at <= now)
-        available = sum(1 for pod in owned.pods if pod.ready_at is not None and pod.ready_at + owned.min_ready <= now)
+        available = sum(1 for pod in owned.pods if pod.ready_at is not None and pod.ready_at + seen.min_ready <= now)
         counts = (len(owned.pods), ready, available, seen.settled if settled is None else settled)
         if counts != (seen.current, seen.ready, seen.available, seen.settled):
             self._put_set(owned, current=counts[0], ready=ready, available=available, settled=counts[3])

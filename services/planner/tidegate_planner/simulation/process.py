@@ -209,7 +209,7 @@ class PlannerProcess:
                 self._note(SETS, created.name, created)
                 return f"create {created.name} with {created.replicas}"
             case ScaleReplicaSet():
-                scaled = cluster.scale_set(action.name, before=action.before, after=action.after, annotations=action.annotations)
+                scaled = cluster.scale_set(action)
                 self._note(SETS, scaled.name, scaled)
                 return f"scale {action.name} {action.before} -> {action.after} {dict(action.annotations) or ''}"
             case DeleteReplicaSet():
