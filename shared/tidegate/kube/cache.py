@@ -1,6 +1,6 @@
 """A live view of one kind: list, then watch, for ever. `run()` never ends and never raises for what a network or a server does.
 
-- 410: list again, and tell listeners what vanished meanwhile.
+- 410: list again, at once unless that was done just now, and tell listeners what vanished meanwhile.
 - Broken, cut, refused, silent: reconnect from the last version, bookmarks included, after a jittered back-off.
 - A hook that can't read one object (index, slim, listener) is logged; it does not hide the other objects.
 - `note_write` puts the answer of our own write in at once, so that the next decision does not run on a stale view.
@@ -152,7 +152,7 @@ class Cache:
         loop = asyncio.get_running_loop()
         failures = 0
         while True:
-            began = loop.time()
+            began, resumed = loop.time(), self._resume_from is not None
             try:
                 await self._list_and_watch(loop)
                 failed = False
@@ -162,6 +162,8 @@ class Cache:
                     await self._stay_empty()
                     continue
                 failed = self._failed(error)
+                if resumed and isinstance(error, Gone):
+                    continue  # a server that was away is back, with an answer: it is not waited for again
             except KubeError as error:
                 failed = self._failed(error)
             # A watch that ends too soon is as good as broken: a proxy that closes every connection must not be hammered.

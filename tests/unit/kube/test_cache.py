@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tidegate.kube.cache import Cache
-from tidegate.kube.errors import Conflict
+from tidegate.kube.errors import Conflict, Gone
 from tidegate.kube.kinds import REPLICA_SET, ROLLOUT
 from tidegate.kube.memory import MemoryKube
 
@@ -207,3 +207,39 @@ async def test_a_forgotten_past_makes_a_running_cache_list_again_and_tell_what_v
     assert sorted([await heard.get(), await heard.get()]) == [("ADDED", "new"), ("DELETED", "old")]
     assert cache.lists == 2
     following.cancel()
+
+
+class Forgetful:
+    """A server that answers each attempt to go on with 410, also right after a list."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    async def list(self, *_):
+        self.said.append("list")
+        return [], "7"
+
+    async def watch(self, *_, resource_version, **__):
+        self.said.append(f"410 from {resource_version}")
+        raise Gone("too old", status=410)
+        yield
+
+
+async def test_a_past_that_is_gone_is_listed_again_at_once_but_not_over_and_over():
+    # Given a server that was away, for which a cache waits longer each time, and that comes back without its past
+    server, enough = Forgetful(), asyncio.Event()
+
+    async def wait(seconds: float) -> None:
+        server.said.append("wait")
+        if server.said.count("wait") == 2:
+            enough.set()
+            await asyncio.sleep(3600)
+
+    cache = Cache(server, ROLLOUT, sleep=wait)
+    cache.replace([], "3")
+    following = asyncio.create_task(cache.run())
+    await enough.wait()
+    following.cancel()
+
+    # Then it does not wait once more before it lists
+    assert server.said == ["410 from 3", "list", "410 from 7", "wait", "list", "410 from 7", "wait"]
