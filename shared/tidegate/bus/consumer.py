@@ -49,11 +49,13 @@ def delay_of(attempt: int) -> float:
 
 @dataclass(slots=True, eq=False)
 class _Work:
-    """One message in this process. `msg` is its latest delivery: only that one's acknowledgement counts."""
+    """One message in this process. `msg` is its latest delivery: only that one's acknowledgement counts. `deliveries` are those up
+    to the one that brought it here: what comes again while it waits here killed nobody."""
 
     msg: Msg
     place: Place
     key: str
+    deliveries: int
     attempts: int = 0
     failures: int = 0
     superseded: asyncio.Event = field(default_factory=asyncio.Event)
@@ -116,7 +118,7 @@ class Consumption:
         if known := self._works.get(place):
             known.msg = msg  # delivered again while we work on it (a long disconnect): one effect, the newer acknowledgement
             return
-        work = _Work(msg, place, subjects.key_of(msg.subject))
+        work = _Work(msg, place, subjects.key_of(msg.subject), msg.metadata.num_delivered)
         self._works[place] = work
         queue = self._queues.get(work.key)
         if queue is None:
@@ -186,9 +188,8 @@ class Consumption:
             await self._settle(work, work.msg.ack)
 
     async def _dispatch(self, work: _Work) -> None:
-        deliveries = work.msg.metadata.num_delivered
-        if deliveries > MAX_DELIVERIES:
-            raise GiveUp(f"handed out {deliveries} times and never finished")
+        if work.deliveries > MAX_DELIVERIES:
+            raise GiveUp(f"handed out {work.deliveries} times and never finished")
         headers, body = unwrapped(work.msg.headers, work.msg.data)
         message = subjects.decoded(work.msg.subject, body)
         handler = self._handlers.get(type(message))

@@ -47,7 +47,9 @@ HOUR = 3600.0
 DAY = 24 * HOUR
 MIB = 1024 * 1024
 DUPLICATE_WINDOW = 120.0
-ACK_WAIT = 30.0
+ACK_WAIT = 2.0
+"""What a killed replica had in hand comes to another one after so long, so its share is taken over within three seconds. A living
+one says three times meanwhile that it is at it; if its loop stands still for longer, both do the same, which is as good as once."""
 MAX_ACK_PENDING = 1000
 HEADER_ROOM = 16 * 1024  # max_msg_size counts headers and body
 

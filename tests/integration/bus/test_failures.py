@@ -160,6 +160,27 @@ async def test_a_message_that_was_handed_out_often_and_never_finished_is_dead_be
     assert not handled
 
 
+async def test_a_message_that_waits_here_is_not_given_up_for_being_delivered_again_meanwhile(bus, name, until):
+    """As where this process could not say in time that it is at it: it lives, so the message did not kill it."""
+    deliveries, done = set(), []
+
+    async def busy(message, envelope):
+        (work,) = taken._works.values()
+        deliveries.add(work.msg.reply)
+        if len(deliveries) > consumer.MAX_DELIVERIES + 1:
+            done.append(1)
+            return
+        await bus.client.publish(work.msg.reply, b"-NAK")
+        await until(lambda: work.msg.reply not in deliveries)
+        raise Retry("the API server is away", after=0)
+
+    taken = bus.consume(PLANNER_REQUESTS, {RolloutCommanded: busy})
+    await bus.publish(RolloutCommanded(namespace="bus", name=name, verb="pause"))
+    await until(lambda: done)
+    await stays_empty(bus, REQUESTS)
+    assert (await bus.js.stream_info(DEAD)).state.messages == 0
+
+
 async def test_a_long_handler_is_not_interrupted_by_a_redelivery(bus, name, until):
     starts, done = [], []
     slow = replace(PLANNER_REQUESTS, name="planner-requests", ack_wait=1.0)
@@ -239,6 +260,7 @@ async def test_an_answer_is_sent_to_inboxes_only(bus, name, letters, subject):
 
 async def test_stopping_lets_a_running_handler_finish_and_gives_the_rest_back(bus, settings, name, until):
     started, finished = asyncio.Event(), []
+    slow = replace(PLANNER_REQUESTS, ack_wait=30.0)
 
     async def work(message, envelope):
         started.set()
@@ -246,7 +268,7 @@ async def test_stopping_lets_a_running_handler_finish_and_gives_the_rest_back(bu
         finished.append(message.revision)
 
     async with Bus.connect(settings, service="first") as first:
-        first.consume(PLANNER_REQUESTS, {RolloutCommanded: work})
+        first.consume(slow, {RolloutCommanded: work})
         for number in range(2):
             await bus.publish(RolloutCommanded(namespace="bus", name=name, verb="undo", revision=number))
         await started.wait()
@@ -256,19 +278,20 @@ async def test_stopping_lets_a_running_handler_finish_and_gives_the_rest_back(bu
     async def take(message, envelope):
         left.append(message.revision)
 
-    bus.consume(PLANNER_REQUESTS, {RolloutCommanded: take})
-    await until(lambda: left == [1], seconds=10)  # given back at once: ack_wait is 30 s
+    bus.consume(slow, {RolloutCommanded: take})
+    await until(lambda: left == [1], seconds=10)  # given back at once, not after `ack_wait`
 
 
 async def test_a_handler_that_does_not_end_in_time_is_cut_off_and_its_message_comes_again(bus, settings, name, until):
     started, left = asyncio.Event(), []
+    slow = replace(PLANNER_REQUESTS, ack_wait=30.0)
 
     async def hang(message, envelope):
         started.set()
         await asyncio.sleep(3600)
 
     async with Bus.connect(settings, service="first") as first:
-        first.consume(PLANNER_REQUESTS, {RolloutCommanded: hang})
+        first.consume(slow, {RolloutCommanded: hang})
         await bus.publish(RolloutCommanded(namespace="bus", name=name, verb="pause"))
         await started.wait()
         await first.drain(grace=0.1)
@@ -276,5 +299,5 @@ async def test_a_handler_that_does_not_end_in_time_is_cut_off_and_its_message_co
     async def take(message, envelope):
         left.append(message.name)
 
-    bus.consume(PLANNER_REQUESTS, {RolloutCommanded: take})
+    bus.consume(slow, {RolloutCommanded: take})
     await until(lambda: left == [name], seconds=10)
