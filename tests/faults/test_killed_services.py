@@ -2,6 +2,7 @@
 that carries the weights, and a verdict on the way."""
 
 import asyncio
+from itertools import cycle
 
 import pytest
 
@@ -18,14 +19,33 @@ async def test_killed_at_every_step_it_changes_nothing_but_the_time(service: str
     fleet = Fleet(scene, kinds=MIXED, metrics=metrics.url)
     await fleet.create()
 
-    async def kill_at_every_step() -> None:
-        for step in range(fleet.longest_plan):
-            await fleet.reach(step)
-            suite[service].kill()
-            await asyncio.to_thread(suite[service].start)
+    async def kill_and_start() -> None:
+        suite[service].kill()
+        await asyncio.to_thread(suite[service].start)
 
-    async with asyncio.TaskGroup() as group:
-        group.create_task(fleet.drive())
-        group.create_task(kill_at_every_step())
+    await fleet.drive_through(kill_and_start)
+    await fleet.judge()
+    assert suite.ended() == []
+
+
+async def test_two_of_each_service_share_the_work_and_at_every_step_one_of_them_is_killed(
+    started, scene: Scene, metrics: Endpoint
+) -> None:
+    """Nobody waits for the killed one: the next dies while it is coming back."""
+    suite = started()
+    for service in MODULES:
+        suite.add(service, name=f"{service}-2").start(wait=False)
+    for service in MODULES:
+        suite[f"{service}-2"].wait_until_started()
+    fleet = Fleet(scene, kinds=MIXED, metrics=metrics.url)
+    await fleet.create()
+    victims = cycle(suite)
+
+    async def kill_the_next() -> None:
+        victim = next(victims)
+        victim.kill()
+        victim.start(wait=False)
+
+    await fleet.drive_through(kill_the_next)
     await fleet.judge()
     assert suite.ended() == []

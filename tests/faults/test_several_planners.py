@@ -1,4 +1,4 @@
-"""More planners than one: sharing the rollouts, taking over, and, when each believes to be alone, doing no harm."""
+"""More replicas than one: sharing the work, taking over, and, where two planners each believe to be alone, doing no harm."""
 
 import asyncio
 import json
@@ -19,24 +19,35 @@ from tidegate.config import Settings
 from tidegate.keys import API_VERSION
 from tidegate.kube.cache import Cache
 from tidegate.kube.kinds import REPLICA_SET
-from tidegate.testing import ApiCall, Endpoint, FaultProxy, Fleet, Outcomes, Scene, eventually
+from tidegate.testing import ApiCall, Endpoint, Fault, FaultProxy, Fleet, Hang, Outcomes, Scene, eventually, healthy_on
+from tidegate.testing.fleet import PLAIN, ROUTED, Kind
+from tidegate.testing.manifests import YELLOW
 from tidegate_embedded import ControlPlane
 
 pytestmark = pytest.mark.e2e
 
 
 class Way:
-    """Through a proxy of its own: when each Rollout and AnalysisRun was first written there, since the last `clear`."""
+    """Through a proxy of its own: when each object was first written there, since the last `clear`. While it is `stuck`, writes get
+    no answer, and what was to be written is `held`."""
 
     def __init__(self, proxy: FaultProxy) -> None:
         self.kubeconfig = str(proxy.kubeconfig)
         self.written: dict[str, float] = {}
+        self.stuck = False
+        self.held: set[str] = set()
         proxy.faults = self._note
 
-    def _note(self, call: ApiCall) -> None:
-        found = re.search(r"/(?:rollouts|analysisruns)/([^/?]+)", call.path)
-        if call.is_write and found:
-            self.written.setdefault(found[1], time.monotonic())
+    def _note(self, call: ApiCall) -> Fault | None:
+        found = re.search(r"/(?:rollouts|analysisruns|httproutes|services)/([^/?]+)|/events$", call.path)
+        if not call.is_write or not found:
+            return None
+        name = found[1] or "an Event"
+        if self.stuck:
+            self.held.add(name)
+            return Hang(3600)
+        self.written.setdefault(name, time.monotonic())
+        return None
 
 
 class Heartbeats:
@@ -66,6 +77,10 @@ class Heartbeats:
             return sum(len(moments) >= 4 for moments in self.moments.values())
 
         await eventually(often, lambda seen: seen == count, what=f"{count} members that beat")
+
+    def of_the_only_one_between(self, since: float, moment: float) -> int:
+        (moments,) = self.moments.values()
+        return sum(since < each <= moment for each in moments)
 
     def survivors_between_the_last_word_of_the_dead_and(self, moment: float) -> int:
         """How many beats of the survivor came after the dead one's last and before `moment`."""
@@ -138,12 +153,12 @@ async def test_two_that_each_believe_to_be_alone_do_no_harm(
     heard = Outcomes()
     async with Bus.connect(Settings(nats_url=other_bus.url), service="test") as bus:
         heard.listen(bus)
-        fleet = Fleet(scene)
+        fleet = Fleet(scene, tells_events=False)
         await fleet.create()
         sizes.of.clear()  # the first deployment has its own ups
         await fleet.drive()
         await fleet.judge()
-        there = Fleet(Scene(kube=scene.kube, bus=bus, namespace=scene.namespace, outcomes=heard))
+        there = Fleet(Scene(kube=scene.kube, bus=bus, namespace=scene.namespace, outcomes=heard), tells_events=False)
         await there.judge()
     assert refused_writes(control_plane, scene.namespace) > 0, "they never met, so this showed nothing"
     assert sizes.flapping() == {}
@@ -175,7 +190,7 @@ async def test_they_share_the_rollouts_and_a_killed_ones_share_is_taken_over_wit
     suite.add("planner", name="planner-2", KUBECONFIG=second.kubeconfig).start()
     heartbeats = await Heartbeats.heard(scene.bus, "planner")
     await heartbeats.until_known(2)
-    fleet = Fleet(scene, size=12, replicas=1, steps=({"setWeight": 50},))
+    fleet = Fleet(scene, size=12, replicas=1, steps=({"setWeight": 50},), tells_events=False)
     await fleet.create()
     share, others = set(first.written), set(second.written)
     assert share | others == set(fleet.names)
@@ -218,11 +233,51 @@ async def test_a_killed_analyzers_share_is_taken_over_within_three_seconds(
     assert heartbeats.survivors_between_the_last_word_of_the_dead_and(claimed) * BEAT_SECONDS <= 3
 
 
+@pytest.mark.parametrize(("service", "kind"), [("traffic-shifter", ROUTED), ("notifier", PLAIN)])
+async def test_what_a_killed_one_had_in_hand_is_done_by_another_within_three_seconds(
+    service: str, kind: Kind, counted: list[Way], started, scene: Scene
+) -> None:
+    """These share messages, not objects. One takes all there are and gets no answer to its writes; it is killed when the other is
+    there. Nobody asks again, since there is no resync; time is counted in heartbeats of the planner."""
+    first, second = counted
+    started("planner", TIDEGATE_RESYNC_SECONDS="600")
+    suite = started(service, KUBECONFIG=second.kubeconfig)
+    heartbeats = await Heartbeats.heard(scene.bus, "planner")
+    fleet = Fleet(scene, kinds=(kind,), steps=({"setWeight": 50},), tells_events=False)
+    await fleet.create()
+    second.stuck = True
+    for name in fleet.names:
+        await scene.set_image(name, YELLOW)
+
+    async def held() -> set[str]:
+        return second.held
+
+    if kind.shifts:
+        await eventually(held, lambda names: len(names) >= fleet.size, what="each rollout's traffic to be in hand")
+    else:
+        for name in fleet.names:
+            await scene.until(name, healthy_on(YELLOW))
+        await eventually(held, lambda names: names, what="Events to be in hand")
+    suite.add(service, name=f"{service}-2", KUBECONFIG=first.kubeconfig).start()
+    first.written.clear()
+
+    suite[service].kill()
+    killed = time.monotonic()
+
+    async def written() -> dict[str, float]:
+        return first.written
+
+    await eventually(written, lambda seen: second.held <= seen.keys(), what=f"{second.held} to be written by the other one")
+    assert heartbeats.of_the_only_one_between(killed, min(first.written.values())) * BEAT_SECONDS <= 3
+    await fleet.drive()
+    await fleet.judge()
+
+
 async def test_a_new_one_takes_its_share_and_leaves_the_rest(counted: list[Way], started, scene: Scene) -> None:
     first, second = counted
     suite = started("planner", KUBECONFIG=first.kubeconfig, TIDEGATE_RESYNC_SECONDS="600")
     heartbeats = await Heartbeats.heard(scene.bus, "planner")
-    fleet = Fleet(scene, size=12, replicas=1, steps=({"setWeight": 50},))
+    fleet = Fleet(scene, size=12, replicas=1, steps=({"setWeight": 50},), tells_events=False)
     await fleet.create()
     suite.add("planner", name="planner-2", KUBECONFIG=second.kubeconfig).start()
     await heartbeats.until_known(2)

@@ -1,20 +1,23 @@
 """Rollouts like the seed's, several at once, from blue to yellow through every step, while something else breaks things.
 
-The judge of every fault test: whatever happened meanwhile, each rollout ends as an undisturbed one does, each of its outcomes was
-delivered under its own id, and none of them tells what did not happen.
+The judge of every fault test: whatever happened meanwhile, each rollout ends as an undisturbed one does, its traffic and its
+verdict included; each of its outcomes was delivered under its own id, none of them tells what did not happen, and its Events say
+the same.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from tidegate.errors import KubeError, Retry
-from tidegate.keys import REVISION
-from tidegate.kube.kinds import Object
+from tidegate.keys import POD_TEMPLATE_HASH, REVISION
+from tidegate.kube.kinds import ANALYSIS_RUN, HTTP_ROUTE, ROLLOUT, SERVICE, Object
 from tidegate.testing.manifests import BLUE, YELLOW, a_rollout, a_service, an_analysis_template, an_http_route
-from tidegate.testing.scene import Scene, healthy_on
+from tidegate.testing.outcomes import Told
+from tidegate.testing.scene import Scene, healthy_on, image_of, is_observed
 from tidegate.testing.waiting import PATIENCE, POLL, eventually
 
 STEPS: tuple[Object, ...] = (
@@ -26,7 +29,12 @@ STEPS: tuple[Object, ...] = (
 """The seed's, with its pauses of ten seconds cut to one."""
 
 GATE = 1  # the step that waits for a person
+END = "what follows the last step"
 REPLICAS = 5
+APART = 2.0  # seconds between two rollouts: together they then show a place for longer than most faults last
+GLANCE = 0.03
+QUIET = 1.0
+LARGEST = 20
 PATIENT = 3600
 """A deadline that no machine is too slow for: none of these rollouts may end by it."""
 
@@ -52,6 +60,13 @@ class Kind:
         routing = {"trafficRouting": {"plugins": plugin}, "scaleDownDelaySeconds": 1} if self.shifts else {}
         return {**named, **routing}
 
+    def place(self, index: int, steps: Sequence[Object]) -> str:
+        """A step of its plan by a name that is the same for all kinds."""
+        if self.measures and index == GATE + 1:
+            return "the analysis"
+        shared = index - (self.measures and index > GATE)
+        return f"step {shared}" if shared < len(steps) else END
+
     def around(self, name: str) -> list[Object]:
         """The objects that its strategy names."""
         stable, canary = f"{name}-stable", f"{name}-canary"
@@ -65,14 +80,20 @@ MIXED = (ROUTED_AND_MEASURED, PLAIN, SERVED, ROUTED_AND_MEASURED)
 
 
 def story_of(steps: Sequence[Object], kind: Kind = PLAIN) -> list[str]:
-    """What an undisturbed rollout tells of this plan, but for the order; once it is promoted the canary's weight is 0 again."""
+    """What an undisturbed rollout tells of this plan, but for the order. Once all users are on the canary it is the stable version,
+    and the canary's weight is 0 again."""
     story = ["started"]
     for index, step in enumerate(steps):
         story += [f"paused {index}", "resumed"] if "pause" in step else []
-        story += ["weight-changed"] if kind.shifts and "setWeight" in step else []
+        story += [f"weight-changed to {step['setWeight']}"] if kind.shifts and "setWeight" in step else []
         story += ["analysis-concluded"] if "analysis" in step else []
         story.append(f"step-completed {index}")
-    return [*story, *(["weight-changed"] if kind.shifts else []), "promoted", "completed"]
+    return [*story, *(["weight-changed to 100", "weight-changed to 0"] if kind.shifts else []), "promoted", "completed"]
+
+
+def _words(told: Told) -> str:
+    to = "" if told.outcome.weight is None else f" to {told.outcome.weight}"
+    return str(told).removesuffix(" r2") + to
 
 
 @dataclass(slots=True)
@@ -88,6 +109,7 @@ class Fleet:
     steps: Sequence[Object] = STEPS
     kinds: Sequence[Kind] = (PLAIN,)
     metrics: str = ""
+    tells_events: bool = True  # false where no notifier runs
     highest: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -100,20 +122,25 @@ class Fleet:
     def plan_of(self, name: str) -> list[Object]:
         return self.kind_of(name).plan(self.steps)
 
-    @property
-    def longest_plan(self) -> int:
-        return max(len(self.plan_of(name)) for name in self.names)
-
     async def create(self) -> None:
         if any(kind.measures for kind in self.kinds):
             await self.scene.apply(a_template(self.metrics))
         for name in self.names:
-            canary = self.kind_of(name).canary(name, self.scene.namespace)
-            await self.scene.apply(*self.kind_of(name).around(name))
-            fields: dict[str, Any] = {"replicas": self.replicas, "steps": self.plan_of(name), "canary": canary}
-            await self.scene.apply(a_rollout(name, **fields, progressDeadlineSeconds=PATIENT))
+            await self._ask_for(name)
         for name in self.names:
             await self.scene.until(name, healthy_on(BLUE))
+
+    async def _ask_for(self, name: str) -> None:
+        canary = self.kind_of(name).canary(name, self.scene.namespace)
+        await self.scene.apply(*self.kind_of(name).around(name))
+        fields: dict[str, Any] = {"replicas": self.replicas, "steps": self.plan_of(name), "canary": canary}
+        await self.scene.apply(a_rollout(name, **fields, progressDeadlineSeconds=PATIENT))
+
+    async def _follow(self, name: str) -> None:
+        """One that comes after the others, while things break."""
+        await insist(lambda: self._ask_for(name))
+        await insist(lambda: self.scene.until(name, healthy_on(BLUE)))
+        await self._drive(name)
 
     async def drive(self, *, stagger: float = 0.5) -> None:
         """Ask for yellow one after the other, let each through the gate, return when all are through."""
@@ -126,6 +153,46 @@ class Fleet:
         """Until the first one is at this step, or past it."""
         while max(self.highest.values(), default=-1) < step:  # noqa: ASYNC110 - filled by the driving tasks
             await asyncio.sleep(POLL)
+
+    async def drive_through(self, fault: Callable[[], Awaitable[object]], *, meets_all: bool = False) -> None:
+        """Drive, with the fault at each place of the plan while somebody stands there: at each step, the analysis, and while the
+        last step is behind and the version not stable yet. Once for each, or, where it `meets_all`, for all places that are taken
+        when the last of them has set out.
+
+        Some places last for a moment, so one may be passed while the fault of another is under way: once all are through, one more
+        rollout follows the other until each place was met.
+        """
+        unmet = {place for name in self.names for place in self._places(name)}
+
+        async def break_things() -> None:
+            while unmet:
+                met = unmet & await self._standing()
+                if met and (self.names[-1] in self.highest or not meets_all):
+                    unmet.difference_update(met if meets_all else {min(met)})
+                    await fault()
+                await asyncio.sleep(GLANCE)
+
+        async with asyncio.TaskGroup() as group:
+            breaking = group.create_task(break_things())
+            await self.drive(stagger=APART)
+            while not breaking.done():
+                assert self.size < LARGEST, f"nobody was ever seen at {unmet}"
+                self.size += 1
+                await self._follow(self.names[-1])
+
+    def _places(self, name: str) -> list[str]:
+        return [self.kind_of(name).place(index, self.steps) for index in range(len(self.plan_of(name)) + 1)]
+
+    async def _standing(self) -> set[str]:
+        """Where those stand that are on their way to yellow."""
+        places: set[str] = set()
+        with suppress(KubeError, Retry):
+            for rollout in (await self.scene.kube.list(ROLLOUT, self.scene.namespace))[0]:
+                status = rollout.get("status") or {}
+                under_way = is_observed(rollout) and status.get("currentPodHash") != status.get("stableRS")
+                if under_way and image_of(rollout) == YELLOW:
+                    places.add(self._places(rollout["metadata"]["name"])[int(status.get("currentStepIndex") or 0)])
+        return places
 
     async def _drive(self, name: str) -> None:
         """As a person would: look, and try again what did not get through."""
@@ -165,7 +232,11 @@ class Fleet:
             await self._judge_end(name)
             if whole_story:
                 await self.scene.until_told(name, "completed", revision=2)
+        await self._quiet()
+        for name in self.names:
             self._judge_story(name, whole=whole_story)
+            if self.tells_events:
+                await self._judge_events(name, whole=whole_story)
 
     async def _judge_end(self, name: str) -> None:
         rollout = await self.scene.until(name, healthy_on(YELLOW))
@@ -177,16 +248,72 @@ class Fleet:
 
         wanted = [("1", 0), ("2", self.replicas)]  # what had traffic may stay a little longer
         assert await eventually(sizes, lambda found: found == wanted or len(found) != 2, what=f"{name}'s old pods to go") == wanted
+        await self._judge_traffic(name, rollout["status"]["stableRS"])
+        await self._judge_verdict(name)
+
+    async def _judge_traffic(self, name: str, stable: str) -> None:
+        """All users are on the new version, by the route and by the Services."""
+        kube, namespace, kind = self.scene.kube, self.scene.namespace, self.kind_of(name)
+        if kind.services or kind.shifts:
+            selector = (await kube.get(SERVICE, namespace, f"{name}-stable"))["spec"]["selector"]
+            assert selector.get(POD_TEMPLATE_HASH) == stable, f"{name}-stable leads to {selector}"
+        if kind.shifts:
+            route = await kube.get(HTTP_ROUTE, namespace, name)
+            weights = {each["name"]: each["weight"] for each in route["spec"]["rules"][0]["backendRefs"]}
+            assert weights == {f"{name}-stable": 100, f"{name}-canary": 0}, f"the route of {name} sends {weights}"
+
+    async def _judge_verdict(self, name: str) -> None:
+        """One run, however often it was asked for."""
+        runs, _ = await self.scene.kube.list(ANALYSIS_RUN, self.scene.namespace)
+        phases = [each["status"]["phase"] for each in runs if each["metadata"]["ownerReferences"][0]["name"] == name]
+        assert phases == ["Successful"] * self.kind_of(name).measures, f"the runs of {name} are {phases}"
+
+    async def _quiet(self) -> None:
+        """Until nothing more is told: what comes after the end must be true, too."""
+        heard = -1
+        while heard != len(self.scene.outcomes.deliveries):
+            heard = len(self.scene.outcomes.deliveries)
+            await asyncio.sleep(QUIET)
 
     def _judge_story(self, name: str, *, whole: bool) -> None:
         """Their order may differ where a process died between two of them: consumers have the time and the step."""
-        told = [str(each).removesuffix(" r2") for each in self.scene.outcomes.of(self.scene.namespace, name, revision=2)]
+        told = [_words(each) for each in self.scene.outcomes.of(self.scene.namespace, name, revision=2)]
         story = story_of(self.plan_of(name), self.kind_of(name))
         assert not set(told) - set(story), f"{name} told what did not happen: {told}"
         for each in set(told):
             assert told.count(each) <= story.count(each), f"{each} of {name} came under two ids: {told}"
         if whole:
             assert sorted(told) == sorted(story), f"{name} told {told}"
+        assert self.scene.outcomes.contradictions() == [], "one id was given to two outcomes"
+
+    async def _judge_events(self, name: str, *, whole: bool) -> None:
+        """Each thing that happened is one Event, however often the notifier was told of it."""
+        plan = self.plan_of(name)
+        pauses = sum("pause" in step for step in plan)
+        wanted = Counter(RolloutStepCompleted=len(plan), RolloutPaused=pauses, RolloutCompleted=2, RolloutAborted=0)
+
+        async def found() -> Counter[str]:
+            reasons = Counter(reason for reason, _ in await self.scene.events(name))
+            return Counter({reason: reasons[reason] for reason in wanted})
+
+        if whole:
+            await eventually(found, lambda seen: seen >= wanted, what=f"the Events of {name}, {dict(wanted)}")
+        seen = await found()
+        assert seen <= wanted, f"{name} has Events twice: {dict(seen)}"
+
+
+async def insist(effort: Callable[[], Awaitable[object]]) -> None:
+    """As often as it takes, while the API server comes and goes."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    while True:
+        try:
+            await effort()
+        except (KubeError, Retry):
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(POLL)
+        else:
+            return
 
 
 def a_template(url: str) -> Object:

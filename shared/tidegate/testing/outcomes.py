@@ -49,3 +49,10 @@ class Outcomes:
         """Ids that came more than once."""
         ids = [told.id for told in self.deliveries if told.outcome.namespace == namespace]
         return sorted({each for each in ids if ids.count(each) > 1})
+
+    def contradictions(self) -> list[str]:
+        """Ids under which different things were told."""
+        meant: dict[str, set[str]] = {}
+        for told in self.deliveries:
+            meant.setdefault(told.id, set()).add(f"{told.outcome.namespace}/{told.outcome.name} {told}")
+        return sorted(each for each, meanings in meant.items() if len(meanings) > 1)
