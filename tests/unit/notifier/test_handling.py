@@ -107,6 +107,25 @@ async def test_a_message_is_not_given_up_while_one_of_its_records_may_still_be_s
     assert caught.value.after == 7
 
 
+async def test_what_was_sent_is_not_sent_again_with_what_was_not():
+    tried, errors = [], {"B": Retry("the answer was lost")}
+    channel = Failing(errors)
+    fail = channel.before
+
+    def note_and_fail(note):
+        tried.append(note.reason)
+        fail(note)
+
+    channel.before = note_and_fail
+    record = Recording(channel)
+    with pytest.raises(Retry):
+        await record(recorded("A", "B", "C"), Envelope(id="m-1"))
+    errors.clear()
+    await record(recorded("A", "B", "C"), Envelope(id="m-1"))
+    assert tried == ["A", "B", "C", "B"]
+    assert [note.reason for note in channel.notes] == ["A", "C", "B"]
+
+
 async def test_a_defect_counts_more_than_a_refusal():
     channel = Failing({"A": GiveUp("never"), "B": ValueError("a defect")})
     with pytest.raises(ValueError, match="a defect"):
