@@ -9,6 +9,7 @@ from typing import Any
 
 from tidegate.keys import WORKLOAD_GENERATION
 
+UNOBSERVED = "waiting for rollout spec update to be observed"
 HEALTHY, PROGRESSING, PAUSED, DEGRADED = "Healthy", "Progressing", "Paused", "Degraded"
 
 
@@ -16,7 +17,7 @@ def phase_and_message(rollout: Mapping[str, Any], workload: Mapping[str, Any] | 
     """`workload`: what `spec.workloadRef` names, where it was looked up; the Rollout's own annotation follows it a moment later."""
     status = rollout.get("status") or {}
     if not _is_observed(rollout):
-        return PROGRESSING, "waiting for rollout spec update to be observed"
+        return PROGRESSING, UNOBSERVED
     if _lags_behind_workload(rollout, workload):
         return PROGRESSING, "waiting for rollout spec update to be observed for the reference workload"
     if status.get("controllerPause") and not status.get("pauseConditions"):

@@ -22,6 +22,7 @@ from tidegate_cli.demo.progress import is_promoted, is_rolled_back, waits_for_a_
 from tidegate_cli.demo.screens import Screen
 from tidegate_cli.info import RolloutInfo
 from tidegate_cli.outcomes import outcome_detail
+from tidegate_cli.phases import UNOBSERVED
 from tidegate_cli.sending import whoami
 from tidegate_cli.tree import rollout_info
 
@@ -85,11 +86,14 @@ class Scenario:
             await self._command(name, "promote")
             await self._until(name, lambda info: is_promoted(info, YELLOW))
             await self._outcome("completed")
+            end = "yellow is out: the new revision has all five pods"
         else:
             await self._command(name, "abort")
             await self._until(name, is_rolled_back, through_degraded=True)
             await self._outcome("rolled-back")
+            end = "back to blue: the new revision has no pod left; Degraded says that what was asked for is not what runs"
         self._tell_outcomes()
+        self.screen.say(f"\n{end}")
 
     async def _apply(self, rollout: Object) -> None:
         there = {**rollout, "metadata": {**rollout["metadata"], "namespace": self.namespace}}  # as `kubectl -n` would
@@ -106,11 +110,13 @@ class Scenario:
     async def _is_to_be_promoted(self) -> bool:
         if self.answer is Answer.ASK:
             return await self.screen.ask_to_promote()
-        return self.answer is Answer.PROMOTE
+        promoted = self.answer is Answer.PROMOTE
+        self.screen.say(f"\nthe canary is waiting for a person; {'--yes promotes' if promoted else '--abort aborts'} it")
+        return promoted
 
     async def _command(self, name: str, verb: Literal["promote", "abort"]) -> None:
         command = RolloutCommanded(namespace=self.namespace, name=name, verb=verb)
-        self.screen.say(f"\npublishing {command.subject_of()}")
+        self.screen.say(f"publishing {command.subject_of()}")
         answer = await self.bus.request(command, timeout=ANSWER_SECONDS, requested_by=whoami())
         self._require(answer.accepted, answer.reason)
 
@@ -120,7 +126,8 @@ class Scenario:
         loop = asyncio.get_running_loop()
         moved = loop.time()
         async for info in self._readings(name):
-            self.screen.show(info)
+            if info.message != UNOBSERVED:  # until the planner's word on it the status is of what was before
+                self.screen.show(info)
             if done(info):
                 return
             if info.status == "Degraded" and not through_degraded:
