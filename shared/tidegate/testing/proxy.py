@@ -71,7 +71,7 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """Everything a watch brings comes so much later: whoever watches looks at the past."""
+    """Everything that a watch or a read brings comes so much later: whoever looks sees the past."""
 
     seconds: float
 
