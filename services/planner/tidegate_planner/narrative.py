@@ -215,7 +215,7 @@ class _Teller:
         yield from self._step_outcomes()
         if now.paused and (went_on or not before.paused):
             yield self._outcome("paused", f"{now.attempt}.{now.pause_id}", step=now.step)
-        if now.weight is not None and now.weight != before.weight:
+        if now.weight is not None and now.weight != (before.weight or 0):  # where none was noted yet, there was none
             yield self._outcome("weight-changed", f"{now.attempt}.{self._asker()}.{now.weight}", weight=now.weight)
         yield from self._analysis_outcomes()
         yield from self._endings()

@@ -212,6 +212,13 @@ def test_a_changed_weight_is_told_with_both_numbers() -> None:
     assert [(outcome.message.verb, outcome.message.weight) for outcome in chapter.outcomes] == [("weight-changed", 25)]
 
 
+def test_that_the_canary_has_no_traffic_yet_is_no_change_of_its_weight_however_late_it_is_seen() -> None:
+    """With a slow API server the weight of the first deployment was noted during the next one, which then told it as its own."""
+    reader = Reader(narrate(None, finished()).told)
+    chapter = reader.read(updating(0, 0, 4, canary={"weights": {"canary": {"weight": 0}, "stable": {"weight": 100}}}))
+    assert verbs(chapter) == ["started"]
+
+
 def test_what_an_experiment_gets_of_the_traffic_is_told_with_the_weight_or_alone() -> None:
     def at(weight: int, *additional: dict[str, Any]) -> Seen:
         weights = {"canary": {"weight": weight}, "stable": {"weight": 100 - weight}, "additional": list(additional)}
