@@ -10,6 +10,7 @@ from tidegate_planner.validation.shapes import as_list, as_map
 Json = Mapping[str, Any]
 RULES = {"dryRun": "Dry-Run", "measurementRetention": "Measurement Retention"}
 Found = Mapping[str, Mapping[str, Any] | None]
+UNSEEN: Json = {}  # a template that was not looked for
 
 
 def _analyses(strategy: Json) -> Iterator[tuple[Json, str, bool]]:
@@ -29,9 +30,8 @@ def _analyses(strategy: Json) -> Iterator[tuple[Json, str, bool]]:
 
 def missing_templates(strategy: Json, here: Found, cluster: Found) -> Iterator[Problem]:
     for analysis, path, _ in _analyses(strategy):
-        for reference in analysis.get("templates", ()):
-            name, wide = reference.get("templateName", ""), reference.get("clusterScope", False)
-            if (cluster if wide else here).get(name, {}) is None:
+        for (wide, name), template in _named(analysis.get("templates", ()), here, cluster).items():
+            if template is None:
                 yield invalid(path, name, f"{'ClusterAnalysisTemplate' if wide else 'AnalysisTemplate'} '{name}' not found")
 
 
@@ -56,19 +56,24 @@ def template_problems(strategy: Json, here: Found, cluster: Found) -> Iterator[P
 
 
 def _expanded(references: Any, here: Found, cluster: Found) -> list[tuple[str, Json]] | None:
-    """Every template once, its nested ones after it: those of the namespace first, then those of the cluster."""
+    """The specs of those of the namespace first, then those of the cluster."""
+    named = sorted(_named(references, here, cluster).items(), key=lambda item: item[0][0])
+    if any(template is None or template is UNSEEN for _, template in named):
+        return None
+    return [(name, as_map(as_map(template).get("spec"))) for (_, name), template in named]
+
+
+def _named(references: Any, here: Found, cluster: Found) -> dict[tuple[bool, str], Json | None]:
+    """Every template once by (of the cluster, name), its nested ones after it; None where it does not exist."""
     todo = [(reference.get("clusterScope", False), reference.get("templateName", "")) for reference in references]
-    known: dict[tuple[bool, str], Json] = {}
+    known: dict[tuple[bool, str], Json | None] = {}
     for key in todo:  # grows while it is read
         wide, name = key
-        template = (cluster if wide else here).get(name)
-        if template is None:
-            return None
         if key not in known:
-            known[key] = as_map(template.get("spec"))
-            nested = [as_map(each) for each in as_list(known[key].get("templates"))]
+            known[key] = (cluster if wide else here).get(name, UNSEEN)
+            nested = [as_map(each) for each in as_list(as_map(as_map(known[key]).get("spec")).get("templates"))]
             todo += [(bool(each.get("clusterScope")), str(each.get("templateName", ""))) for each in nested]
-    return [(name, spec) for (_, name), spec in sorted(known.items(), key=lambda item: item[0][0])]
+    return known
 
 
 def _conflict(templates: list[tuple[str, Json]], given: Any) -> str | None:
