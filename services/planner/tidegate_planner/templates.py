@@ -25,7 +25,7 @@ def referenced(config: Json, templates: Templates) -> list[Json]:
         if key in found:
             continue
         if key not in templates:
-            raise ArgumentError(f"{key[0]} '{key[1]}' not found")
+            raise ArgumentError(f'{key[0].lower()}.argoproj.io "{key[1]}" not found')
         found[key] = templates[key]
         waiting.extend((templates[key].get("spec") or {}).get("templates") or ())
     return [found[key] for key in found if key[0] == NAMESPACED] + [found[key] for key in found if key[0] == CLUSTER]

@@ -253,7 +253,7 @@ def test_a_refused_child_fails_it_with_the_api_servers_words() -> None:
 def test_a_missing_analysis_template_is_an_error_before_any_pod_serves() -> None:
     trial = bench(analyses=[{"name": "a", "templateName": "nobody"}])
     assert trial.settle() == "Error"
-    text = "AnalysisTemplate verification failed for analysis 'a': AnalysisTemplate 'nobody' not found"
+    text = "AnalysisTemplate verification failed for analysis 'a': analysistemplate.argoproj.io \"nobody\" not found"
     assert trial.status["message"] == text
 
 

@@ -59,7 +59,8 @@ def test_nested_templates_are_each_taken_once_also_in_a_ring() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("a", "AnalysisTemplate 'a' not found"), ("c:a", "ClusterAnalysisTemplate 'a' not found")]
+    ("name", "words"),
+    [("a", 'analysistemplate.argoproj.io "a" not found'), ("c:a", 'clusteranalysistemplate.argoproj.io "a" not found')],
 )
 def test_a_template_that_is_not_there_is_named_with_its_kind(name: str, words: str) -> None:
     with pytest.raises(ArgumentError, match=f"^{words}$"):
