@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from tidegate import keys
 from tidegate.messages import OutcomeVerb, Record, RolloutOutcome
 from tidegate.rollout import BlueGreen, Canary, Pause, SetWeight, Step
+from tidegate_planner.conditions import CREATE_ERROR
 from tidegate_planner.progress import CANARY_PAUSE, FAST_ROLLBACK, FULL_PROMOTION, WITHIN_WINDOW
 from tidegate_planner.seen import Seen
 from tidegate_planner.situation import within_window
@@ -45,8 +46,8 @@ def narrate(before: Told | None, seen: Seen) -> Chapter[Told]:
         before = Told() if not seen.status else _nothing_but_outcomes(now)
     if now.hash and now.hash not in now.sets:
         # The status is written before its ReplicaSet exists; the revision's number is known only then.
-        now = replace(before, phase=now.phase, message=now.message, pauses=before.pauses)
-        if (now.phase, now.message) == (before.phase, before.message):
+        now = replace(before, phase=now.phase, message=now.message, refused=now.refused)
+        if now == before:
             return Chapter(before)
     done = now.phase == "Healthy" or (before.done and now.same_attempt(before))
     stays = now.same_attempt(before) and now.step == before.step
@@ -111,6 +112,8 @@ class _Teller:
         yield from self._analysis_records()
         yield from self._plugin_records()
         yield from self._experiment_records()
+        if now.refused and now.refused != before.refused:
+            yield Record(type="Warning", reason=CREATE_ERROR, message=now.refused)
         if now.given_up and not before.given_up:
             yield Record(type="Warning", reason="RolloutAborted", message=now.given_up)
         if now.abort and not before.abort:

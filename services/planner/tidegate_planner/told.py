@@ -10,7 +10,7 @@ from typing import Any
 from tidegate import keys
 from tidegate.rollout import BlueGreen
 from tidegate_planner.analysis import UNFINISHED
-from tidegate_planner.conditions import ABORTED, TIMED_OUT
+from tidegate_planner.conditions import ABORTED, CREATE_ERROR, TIMED_OUT
 from tidegate_planner.progress import CANARY_PAUSE
 from tidegate_planner.seen import AnalysisRun, Seen
 from tidegate_planner.step_calls import calls_of
@@ -26,7 +26,7 @@ class Told:
     `done` stays up once this attempt was Healthy: a pod lost later and replaced is no second completion. `rested` is the present
     step once it has paused and was told to go on. `plugins`: (name, number of the step, operation, phase). `given_up`: why the
     deadline has just asked for an abort, which the next status carries out. `additional`: (weight, Service, hash) of what an
-    experiment gets of the traffic.
+    experiment gets of the traffic. `refused`: what the API server says to the new ReplicaSet.
     """
 
     hash: str = ""
@@ -41,6 +41,7 @@ class Told:
     held_by_hand: bool = False
     abort: bool = False
     given_up: str = ""
+    refused: str = ""
     weight: int | None = None
     additional: tuple[tuple[int, str, str], ...] = ()
     attempt: str = ""
@@ -106,6 +107,7 @@ def snapshot(seen: Seen) -> Told:
         held_by_hand=seen.spec is not None and seen.spec.paused,
         abort=bool(status.get("abort")) and aborted_condition(status) is not None,
         given_up=_message_of(status, TIMED_OUT) if status.get("abort") else "",
+        refused=_message_of(status, CREATE_ERROR),
         weight=(weights.get("canary") or {}).get("weight"),
         additional=tuple(
             (each["weight"], each.get("serviceName") or "", each.get("podTemplateHash") or "")

@@ -107,6 +107,18 @@ def test_nothing_is_told_of_a_revision_before_its_replica_set_exists() -> None:
     assert verbs(reader.read(updating(0, 1, 3))) == ["started"]
 
 
+def test_a_replica_set_that_is_refused_is_told_once_in_the_words_of_the_condition() -> None:
+    words = 'Failed to create new replica set "app-x": quota'
+    refusal = {"type": "Progressing", "status": "False", "reason": "ReplicaSetCreateError", "message": words}
+    reader = reading_from(finished())
+    status = a_status("v2", "v1", 0, STEPS, **{**began(AT_TWO), "conditions": [refusal]}, phase="Progressing")
+    refused = a_view("v2", a_set("v1", 4), status=status, canary=CANARY)
+    told = [(record.type, record.reason, record.message) for record in reader.read(refused).records]
+    assert told == [("Warning", "ReplicaSetCreateError", words)]
+    assert reasons(reader.read(refused)) == []
+    assert "RolloutNotCompleted" in reasons(reader.read(updating(0, 1, 3)))
+
+
 def test_the_same_view_twice_tells_nothing_the_second_time() -> None:
     reader = reading_from(updating(1, 1, 3, **paused_for()))
     assert reader.read(updating(1, 1, 3, **paused_for())) == Chapter(reader.told or Told())
