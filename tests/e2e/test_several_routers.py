@@ -2,15 +2,17 @@
 
 import asyncio
 import contextlib
+import json
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tidegate.keys import MANAGED_ALB_ANNOTATIONS
 from tidegate.kube.client import Kube
 from tidegate.kube.errors import AlreadyExists, NotFound
-from tidegate.kube.kinds import CRD, INGRESS, Kind
+from tidegate.kube.kinds import CRD, INGRESS, VIRTUAL_SERVICE, Kind
 from tidegate.testing import Scene, a_rollout, a_service, degraded, eventually, healthy_on, paused_at
 from tidegate_embedded import ControlPlane
 
@@ -26,25 +28,20 @@ BOTH = {
     "scaleDownDelaySeconds": 1,
 }
 TRAFFIC_SPLIT = Kind("split.smi-spec.io", "v1alpha1", "trafficsplits", "TrafficSplit")
-SPLITS = Path(__file__).parents[1] / "data" / "crds" / "split.smi-spec.io_trafficsplits.yaml"
+CRDS = Path(__file__).parents[1] / "data" / "crds"
 NOT_OURS = "smi: Rollout does not own TrafficSplit `web`"
+
+
+async def serve(kube: Kube, kind: Kind) -> None:
+    """The cluster has the vendor's definition."""
+    with contextlib.suppress(AlreadyExists):
+        await kube.create(CRD, yaml.safe_load((CRDS / f"{kind.group}_{kind.plural}.yaml").read_text()))
+    await eventually(lambda: kube.serves(kind), lambda seen: seen, what=f"{kind} to be served")
 
 
 @pytest.fixture
 async def splits(kube: Kube) -> None:
-    """The cluster serves TrafficSplits."""
-    try:
-        await kube.create(CRD, yaml.safe_load(SPLITS.read_text()))
-    except AlreadyExists:
-        return
-
-    async def served() -> bool:
-        with contextlib.suppress(NotFound):
-            await kube.list(TRAFFIC_SPLIT)
-            return True
-        return False
-
-    await eventually(served, lambda seen: seen, what="TrafficSplits to be served")
+    await serve(kube, TRAFFIC_SPLIT)
 
 
 class Web:
@@ -129,6 +126,75 @@ async def test_an_abort_reaches_every_router_it_can_and_the_other_one_as_soon_as
     await web.is_mended()
     await eventually(web.weights, lambda seen: seen == (0, 0), what="SMI to send nobody there either")
     await eventually(sizes, lambda seen: seen == [3, 0], what="the canary's pods to go")
+
+
+# --- a mesh and a load balancer -----------------------------------------------------------------------------------------
+
+
+ACTION = "alb.ingress.kubernetes.io/actions.web-stable"
+GARBLED = {"metadata": {"annotations": {MANAGED_ALB_ANNOTATIONS: "{"}}}
+UNREADABLE = f"annotation {MANAGED_ALB_ANNOTATIONS} is '{{'"
+
+
+class Mesh:
+    """What Istio and the load balancer of the Rollout `web` have; the load balancer's bookkeeping can be made unreadable."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene, self.kube, self.namespace = scene, scene.kube, scene.namespace
+
+    async def begins(self) -> None:
+        await serve(self.kube, VIRTUAL_SERVICE)
+        await self.scene.apply(a_service("web-stable", app="web"), a_service("web-canary", app="web"))
+        port = {"name": "use-annotation"}
+        path = {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "web-stable", "port": port}}}
+        main = {"metadata": {"name": "main", "namespace": self.namespace}, "spec": {"rules": [{"http": {"paths": [path]}}]}}
+        await self.kube.create(INGRESS, main)
+        sides = [{"destination": {"host": name}, "weight": weight} for name, weight in (("web-stable", 100), ("web-canary", 0))]
+        spec = {"hosts": ["web"], "http": [{"name": "all", "route": sides}]}
+        await self.kube.create(VIRTUAL_SERVICE, {"metadata": {"name": "web", "namespace": self.namespace}, "spec": spec})
+        routing = {"istio": {"virtualService": {"name": "web"}}, "alb": {"ingress": "main", "servicePort": 80}}
+        await self.scene.apply(a_rollout(steps=STEPS, canary=BOTH | {"trafficRouting": routing}))
+        await self.scene.until("web", healthy_on(BLUE))
+        await eventually(self.weights, lambda seen: seen == (0, 0), what="both routers to have the first split")
+
+    async def weights(self) -> tuple[int, int]:
+        """The canary's, in Istio and at the load balancer; -1 where there is none."""
+        routes = (await self.kube.get(VIRTUAL_SERVICE, self.namespace, "web"))["spec"]["http"][0]["route"]
+        ingress = await self.kube.get(INGRESS, self.namespace, "main")
+        action = (ingress["metadata"].get("annotations") or {}).get(ACTION, '{"ForwardConfig": {"TargetGroups": []}}')
+        groups = json.loads(action)["ForwardConfig"]["TargetGroups"]
+        shares = {each["ServiceName"]: each["Weight"] for each in groups}
+        return routes[1]["weight"], shares.get("web-canary", -1)
+
+    async def breaks(self) -> None:
+        await self.kube.merge_patch(INGRESS, self.namespace, "main", GARBLED)
+
+    async def is_mended(self) -> None:
+        patch = {"metadata": {"annotations": {MANAGED_ALB_ANNOTATIONS: None}}}
+        await self.kube.merge_patch(INGRESS, self.namespace, "main", patch)
+
+
+async def test_istio_and_a_load_balancer_have_the_same_split_and_an_abort_reaches_one_without_the_other(scene: Scene) -> None:
+    mesh, awaited = Mesh(scene), Web(scene).awaited
+    await mesh.begins()
+    await mesh.breaks()
+    await scene.request_image("web", YELLOW)
+    await eventually(awaited, lambda seen: "alb: " in seen and UNREADABLE in seen, what="the status to name the load balancer")
+    await eventually(mesh.weights, lambda seen: seen == (34, 0), what="Istio to have the split all the same")
+    assert (await scene.rollout("web"))["status"]["currentStepIndex"] == 0
+
+    await mesh.is_mended()
+    await scene.until("web", paused_at(1, image=YELLOW))
+    assert await mesh.weights() == (34, 34)
+    assert await awaited() == ""
+
+    await mesh.breaks()
+    await scene.command("web", "abort")
+    await scene.until("web", degraded("RolloutAborted"))
+    await eventually(mesh.weights, lambda seen: seen == (0, 34), what="Istio to send nobody to the canary any more")
+    await eventually(awaited, lambda seen: "alb: " in seen and "istio" not in seen, what="the status to name that alone")
+    await mesh.is_mended()
+    await eventually(mesh.weights, lambda seen: seen == (0, 0), what="the load balancer to send nobody there either")
 
 
 async def cli(*words: str) -> str:

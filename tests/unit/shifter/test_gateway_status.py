@@ -1,6 +1,9 @@
 """What "verified" means for each implementation of the Gateway API, by the shapes in which they report."""
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from tidegate_shifter.gateway_status import acceptance
 
@@ -41,7 +44,7 @@ IMPLEMENTATIONS = {
         "konghq.com/kic-gateway-controller",
         condition("Accepted", seen=seen),
         condition("ResolvedRefs", seen=seen),
-        condition("Programmed", seen=seen, reason="ProgrammedInDataplane"),
+        condition("Programmed", seen=seen, reason="ConfiguredInGateway"),
     ),
     "google-cloud": lambda seen: parent(
         "networking.gke.io/gateway",
@@ -58,6 +61,22 @@ def test_an_implementation_verifies_by_the_generation_that_it_reports(implementa
     verified, message = verdict(implementation(GENERATION - 1))
     assert verified is False
     assert message.endswith("has seen generation 3 of 4")
+
+
+VENDORS = yaml.safe_load((Path(__file__).parents[2] / "data" / "gateway-statuses.yaml").read_text())
+WRITTEN = {f"{vendor}: {case}": found for vendor, cases in VENDORS.items() for case, found in cases.items()}
+
+
+@pytest.mark.parametrize("written", WRITTEN.values(), ids=WRITTEN)
+def test_what_vendors_were_seen_to_write_is_read_for_what_it_says(written):
+    """HAProxy Ingress writes no status of routes, as its documentation says: nobody can be asked, and nothing is waited for."""
+    ref, status = written["parentRef"], {key: written[key] for key in ("conditions", "controllerName", "parentRef")}
+    metadata = {"name": "web", "namespace": "shop", "generation": 1}
+    route = {"metadata": metadata, "spec": {"parentRefs": [ref]}, "status": {"parents": [status]}}
+    assert acceptance(route) == tuple(written["told"])
+    changed = {**route, "metadata": {**metadata, "generation": 2}}
+    assert acceptance(changed)[0] is False
+    assert acceptance({**route, "status": {}}) == (None, "")
 
 
 def test_linkerd_reports_no_generation_so_it_can_refuse_but_not_confirm():
@@ -88,9 +107,9 @@ CASES = {
         "a: Accepted is False: UnsupportedValue",
     ),
     "kong has not told its data plane": (
-        (parent(KONG, condition("Accepted"), condition("ResolvedRefs"), condition("Programmed", "Unknown", reason="Pending")),),
+        (parent(KONG, condition("Accepted"), condition("ResolvedRefs"), condition("Programmed", "Unknown", reason="Unknown")),),
         False,
-        f"{KONG}: Programmed is Unknown: Pending",
+        f"{KONG}: Programmed is Unknown: Unknown",
     ),
     "kong's data plane is a generation behind": (
         (parent(KONG, condition("Accepted"), condition("ResolvedRefs"), condition("Programmed", seen=3)),),
