@@ -83,6 +83,7 @@ INTRODUCTION: Final = """\
 # What is supported
 
 Written by `make docs` from the adapters; `tidegate support` prints the same, `-o json` for machines. How routers differ from Argo Rollouts': [differences.md](differences.md#traffic).
+Which of them carried requests of a real data plane in the tests, and which met their objects' definitions only: [traffic.md](traffic.md).
 
 ## Traffic routers
 """  # noqa: E501 - a paragraph is a line

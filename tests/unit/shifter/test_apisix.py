@@ -93,8 +93,8 @@ async def test_a_route_of_somebody_else_with_a_managed_name_is_left_alone_or_ref
 @pytest.mark.parametrize(
     ("rules", "told"),
     [
-        ([rule("a", *BOTH)], "has no rule 'web' in spec.http; rules are: 'a'"),
-        ([rule("web", backend("stable"))], "rule 'web' has no backend with the Service 'canary'"),
+        ([rule("a", *BOTH)], "Apisix http route rule web not found; rules in spec.http of ApisixRoute shop/web are: 'a'"),
+        ([rule("web", backend("stable"))], "apisix route canary backend was not found; rule 'web' of ApisixRoute"),
     ],
 )
 async def test_a_route_without_our_rule_or_backends_is_refused(rules, told):

@@ -63,7 +63,7 @@ def test_an_implementation_verifies_by_the_generation_that_it_reports(implementa
     assert message.endswith("has seen generation 3 of 4")
 
 
-VENDORS = yaml.safe_load((Path(__file__).parents[2] / "data" / "gateway-statuses.yaml").read_text())
+VENDORS = yaml.safe_load((Path(__file__).parents[2] / "data" / "vendors" / "gateway-statuses.yaml").read_text())
 WRITTEN = {f"{vendor}: {case}": found for vendor, cases in VENDORS.items() for case, found in cases.items()}
 
 

@@ -50,10 +50,10 @@ def weighted_rules(manifest: Object | None, *, ask: Ask) -> list[Json]:
         rule = next((each for each in rules if each.get("name") == name), None)
         if rule is None:
             there = ", ".join(repr(each.get("name")) for each in rules) or "none"
-            raise Refused(f"{target} has no rule {name!r} in spec.http; rules are: {there}")
+            raise Refused(f"Apisix http route rule {name} not found; rules in spec.http of {target} are: {there}")
         for side in (ask.split.canary, ask.split.stable):
             if not any(each.get("serviceName") == side.service for each in rule.get("backends") or ()):
-                raise Refused(f"{target}: rule {name!r} has no backend with the Service {side.service!r}")
+                raise Refused(f"apisix route {side.service} backend was not found; rule {name!r} of {target} must have it")
         found.append(rule)
     return found
 
