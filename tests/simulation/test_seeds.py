@@ -27,6 +27,7 @@ KEPT = {
     50035: "a version promoted while no pods were wanted left the stable Service on the old one, whose pods then went",
     5390: "an abort sent all traffic to a stable ReplicaSet that somebody had deleted",
     2376: "a canary went to 0 while its share was held for want of stable pods",
+    100601: "a verdict from before a retry counted against the promotion that followed it (the judge was wrong)",
 }
 
 
@@ -50,6 +51,10 @@ def test_fifty_random_blue_green_rollouts_keep_every_promise(first: int) -> None
 KEPT_EXPERIMENT = {
     198: "an experiment waited for ever for the template of a stable version that was never made",
     245: "the same after somebody had deleted it",
+    2767: "an old answer counted again while an experiment had its share, and its pods went under it",
+    3087: "the same with two planners",
+    30107: "the pods of an experiment went before the answer that they had a share had arrived",
+    30069: "an experiment's share went back to a stable version that had no pods",
 }
 
 

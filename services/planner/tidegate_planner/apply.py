@@ -98,6 +98,7 @@ class Applier:
             case plans.AnnotateRollout():
                 await self._patch_rollout(seen, {"metadata": {"annotations": dict(action.annotations)}}, memory)
             case plans.ShiftTraffic():
+                self.world.ask_traffic(seen.uid, action.request)
                 await self.asking.ask(action.request, "traffic", action.request.digest, memory)
             case plans.AskStepPlugin():
                 await self.asking.ask(action.request, f"step/{action.request.plugin}", action.request.id, memory)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from tidegate.durations import epoch, rfc3339
-from tidegate.messages import Split, TrafficRequested
+from tidegate.messages import Destination, Split, TrafficRequested
 from tidegate.rollout import Analysis, Experiment, Pause, Plugin, SetCanaryScale, SetHeaderRoute, SetMirrorRoute, SetWeight, Step
 from tidegate_planner import analysis, canary_sizes, delays, experiment_step, ping_pong, routing, step_plugins, targets
 from tidegate_planner.progress import (
@@ -170,24 +170,35 @@ def section(at: Situation) -> dict[str, Any]:
 
 
 def weights(at: Situation) -> Json | None:
-    """The split that the data plane was last seen to have; what is only asked for is not recorded."""
+    """The split that the data plane was last seen to have. Of what is only asked for no more is recorded than which pods of
+    experiments it names, at weight 0: from now on they may get requests, and must not go (N15)."""
     if not at.canary.traffic_routing:
         return None
+    seen, request = _seen_weights(at), routing.wanted(at)
+    if seen is None or request is None or request.split is None:
+        return seen
+    held = seen.get("additional") or []
+    known = {each.get("podTemplateHash") for each in held}
+    asked = [{**_recorded(each), "weight": 0} for each in request.split.additional if each.hash not in known]
+    return {**seen, "additional": [*held, *asked]} if asked else seen
+
+
+def _seen_weights(at: Situation) -> Json | None:
     before: Json | None = (at.seen.status.get("canary") or {}).get("weights")
     split, traffic = _answered_split(at), at.seen.traffic
     if split is None or traffic is None:
         return before
     if traffic.state != "applied":
         return {**before, "verified": False} if before and traffic.verified is False else before
-
-    def side(destination: Any) -> dict[str, Any]:
-        named = {"serviceName": destination.service} if destination.service else {}
-        return {"weight": destination.weight, **named, "podTemplateHash": destination.hash}
-
-    recorded: dict[str, Any] = {"canary": side(split.canary), "stable": side(split.stable)}
+    recorded: dict[str, Any] = {"canary": _recorded(split.canary), "stable": _recorded(split.stable)}
     if split.additional:
-        recorded["additional"] = [side(each) for each in split.additional]
+        recorded["additional"] = [_recorded(each) for each in split.additional]
     return recorded if traffic.verified is None else {**recorded, "verified": traffic.verified}
+
+
+def _recorded(side: Destination) -> dict[str, Any]:
+    named = {"serviceName": side.service} if side.service else {}
+    return {"weight": side.weight, **named, "podTemplateHash": side.hash}
 
 
 def _answered_split(at: Situation) -> Split | None:

@@ -32,6 +32,7 @@ from tidegate.messages import (
     RolloutRequested,
     StepAnswered,
     TrafficApplied,
+    TrafficRequested,
 )
 from tidegate.service import Reactions, Service
 from tidegate_planner.apply import Applier
@@ -133,7 +134,7 @@ class Planner:
             self._service.spawn(cache.run(), name=str(cache.kind))
             self._service.ready_when(str(cache.kind), cache.synced.is_set)
         told = self._bus.feed(OUTCOMES, "tidegate.recorded.planner.*.*", self._hear_told)
-        self._bus.feed(TRAFFIC, "tidegate.traffic.applied.*.*", self._hear_traffic)
+        self._bus.feed(TRAFFIC, "tidegate.traffic.*.*.*", self._hear_traffic)
         for cache in self.caches:
             await cache.synced.wait()
         answers = self._bus.feed(PLUGINS, wildcard(StepAnswered), self._hear_plugin, letters=PLANNER_ANSWERS)
@@ -259,7 +260,9 @@ class Planner:
             self._wake_experiment(experiment)
 
     def _hear_traffic(self, message: Message, _envelope: Envelope) -> None:
-        if isinstance(message, TrafficApplied):
+        if isinstance(message, TrafficRequested):
+            self._world.ask_traffic(message.uid, message)
+        elif isinstance(message, TrafficApplied):
             verified = [report.verified for report in message.reports if report.verified is not None]
             traffic = Traffic(
                 digest=message.digest,

@@ -12,6 +12,7 @@ from tidegate import keys
 from tidegate.hashing import pod_template_hash
 from tidegate.kube.kinds import DEPLOYMENT, POD_TEMPLATE, REPLICA_SET
 from tidegate.kube.selectors import labels_match
+from tidegate.messages import TrafficRequested
 from tidegate.plugins import Plugins
 from tidegate.rollout import BlueGreen, Canary, Experiment, Spec, Step, selector_text, spec_of
 from tidegate_planner.owned_experiments import experiment_of
@@ -27,7 +28,7 @@ from tidegate_planner.readings import (
     workload_of,
 )
 from tidegate_planner.router_objects import FoundObjects, Nowhere, RouterObjects, Unreadable, found_for
-from tidegate_planner.seen import ReplicaSet, Seen, Service, Traffic, WaitingContainer
+from tidegate_planner.seen import ReplicaSet, Seen, Service, Traffic, WaitingContainer, once_asked
 from tidegate_planner.step_calls import Answer
 from tidegate_planner.templates import CLUSTER, NAMESPACED
 from tidegate_planner.validation import References, invalid_message, message, problems
@@ -78,6 +79,10 @@ class World:
     step_plugins: Plugins | None = None
     step_answers: dict[str, dict[str, Answer]] = field(default_factory=dict)
     refusals: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def ask_traffic(self, uid: str, request: TrafficRequested) -> None:
+        """By this process or another: what was answered before is no news of it."""
+        self.traffic[uid] = once_asked(self.traffic.get(uid), digest=request.digest, fence=request.fence)
 
     def hear_traffic(self, uid: str, told: Traffic) -> None:
         if told.overrules(self.traffic.get(uid)):

@@ -12,11 +12,12 @@ from tidegate.messages import Destination, HeaderRoute, MirrorRoute, Router, Ser
 from tidegate.rollout import RouterConfig, SetHeaderRoute, SetMirrorRoute
 from tidegate_planner import experiment_step, ping_pong
 from tidegate_planner.replicas import weight_to_replicas
-from tidegate_planner.seen import ReplicaSet, Traffic
+from tidegate_planner.seen import ASKED, ReplicaSet, Traffic
 from tidegate_planner.situation import Situation
 from tidegate_planner.targets import (
     counts_reached,
     desired_counts,
+    recorded_additional,
     recorded_hash,
     recorded_weights,
     stepped_down,
@@ -89,8 +90,8 @@ def answered(at: Situation, request: TrafficRequested) -> bool:
 def awaited(at: Situation, request: TrafficRequested | None) -> Traffic | None:
     """What the traffic-shifter last said of this very request, if it is not done."""
     traffic = at.seen.traffic
-    unfinished = request is not None and traffic is not None and traffic.digest == request.digest and traffic.state != "applied"
-    return traffic if unfinished else None
+    answers_it = request is not None and traffic is not None and traffic.digest == request.digest
+    return traffic if answers_it and traffic is not None and traffic.state not in {ASKED, "applied"} else None
 
 
 # --- Services ----------------------------------------------------------------------------------------------------------
@@ -260,9 +261,19 @@ def _split(at: Situation, services: tuple[str, str]) -> Split:
 
 def _experiments(at: Situation, room: int) -> tuple[Destination, ...]:
     """They come out of stable's share. Validation has seen to it that there is room beside the plan's weights; beside one that is
-    held from an interrupted revision there may be none, and then experiments wait."""
-    wanted = experiment_step.destinations(at)
-    return wanted if sum(each.weight for each in wanted) <= room else ()
+    held from an interrupted revision there may be none, and then experiments wait, as they do until traffic was seen anywhere."""
+    wanted = experiment_step.destinations(at) if recorded_weights(at) else ()
+    chosen = wanted or _kept_by_experiments(at, room)
+    return chosen if sum(each.weight for each in chosen) <= room else ()
+
+
+def _kept_by_experiments(at: Situation, room: int) -> tuple[Destination, ...]:
+    """What pods of an experiment that is over still have, while stable could not carry it (N16)."""
+    stable, needed = at.roles.stable, room * at.spec.replicas // at.canary.max_weight
+    if (stable.available if stable else 0) >= needed:
+        return ()
+    serving = {pods.hash for each in at.seen.experiments for pods in each.pods if pods.available > 0}
+    return tuple(each for each in recorded_additional(at) if each.weight and each.hash in serving)
 
 
 def _canary_serves(at: Situation) -> bool:

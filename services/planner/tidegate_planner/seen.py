@@ -78,9 +78,13 @@ class Service:
     resource_version: int = 0
 
 
+ASKED = "asked"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
-    """The traffic-shifter's last word: the request of this `digest` is `applied`, `pending` or `failed`.
+    """The traffic-shifter's last word: the request of this `digest` is `applied`, `pending` or `failed`; or it was `asked` and not
+    answered yet.
 
     `message` says which router, and what it waits for; `status` are fields that routers give to the Rollout's status. `fence` is
     the request's, which orders answers as it orders requests.
@@ -98,6 +102,14 @@ class Traffic:
         if held is None or self.fence != held.fence:
             return held is None or self.fence > held.fence
         return self.digest != held.digest or held.state != "applied"
+
+
+def once_asked(held: Traffic | None, *, digest: str, fence: int) -> Traffic:
+    """What is known of the traffic once this was asked for: nothing, if something else was answered last. That answer must not
+    count again when the wish goes back to it, for the request in between may have been obeyed (N15)."""
+    if held is not None and (held.digest == digest or fence < held.fence):
+        return held
+    return Traffic(digest=digest, state=ASKED, fence=fence)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ Rule of this file: pure questions about a situation; nothing here moves the prog
 """
 
 from tidegate import keys
+from tidegate.messages import Destination
 from tidegate.rollout import Canary, SetCanaryScale, SetWeight, Step
 from tidegate_planner.progress import Progress
 from tidegate_planner.replicas import (
@@ -38,6 +39,16 @@ def recorded_hash(at: Situation) -> str:
     """The ReplicaSet that the canary's recorded weight was for."""
     weights = (at.seen.status.get("canary") or {}).get("weights") or {}
     return (weights.get("canary") or {}).get("podTemplateHash") or ""
+
+
+def recorded_additional(at: Situation) -> tuple[Destination, ...]:
+    """The sets of pods beside the two sides, those of experiments, with the share they were last seen to get: 0 where it was only
+    asked for."""
+    weights = (at.seen.status.get("canary") or {}).get("weights") or {}
+    return tuple(
+        Destination(weight=each.get("weight") or 0, service=each.get("serviceName"), hash=each.get("podTemplateHash") or "")
+        for each in weights.get("additional") or ()
+    )
 
 
 def current_step(progress: Progress, canary: Canary) -> Step | None:

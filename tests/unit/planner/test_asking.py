@@ -11,7 +11,7 @@ from tidegate_planner.asking import RESEND_AFTER
 from tidegate_planner.memory import Memory
 from tidegate_planner.observe import World
 from tidegate_planner.plan import Plan, ShiftTraffic
-from tidegate_planner.seen import Seen
+from tidegate_planner.seen import Seen, Traffic
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Asking:
     def __init__(self) -> None:
         self.bus, self.clock, self.memory = Bus(), Clock(), Memory()
         nothing: Any = None
-        world = World(
+        self.world = World(
             rollouts=nothing,
             replica_sets=nothing,
             services=nothing,
@@ -53,7 +53,7 @@ class Asking:
         self._applier = Applier(
             kube=nothing,
             bus=self.bus,
-            world=world,
+            world=self.world,
             rollouts=nothing,
             replica_sets=nothing,
             experiments=nothing,
@@ -90,6 +90,14 @@ async def test_the_same_is_asked_for_once(asking: Asking) -> None:
 
 async def test_what_was_asked_for_before_is_asked_for_again_after_something_else(asking: Asking) -> None:
     assert await asking.ask("back", "there", "back") == ["back", "there", "back"]
+
+
+async def test_with_something_else_asked_for_the_former_answer_counts_no_more(asking: Asking) -> None:
+    asking.world.hear_traffic("u", Traffic(digest="back", state="applied", fence=1))
+    await asking.ask("back")
+    assert asking.world.traffic["u"].state == "applied"
+    await asking.ask("there")
+    assert asking.world.traffic["u"] == Traffic(digest="there", state="asked", fence=1)
 
 
 async def test_an_unanswered_request_is_due_again_after_a_while(asking: Asking) -> None:

@@ -9,7 +9,7 @@ from tidegate.durations import rfc3339
 from tidegate.messages import TrafficRequested
 from tidegate_planner.decide import decide
 from tidegate_planner.plan import ScaleReplicaSet, ShiftTraffic
-from tidegate_planner.seen import Seen, Traffic
+from tidegate_planner.seen import Seen, Traffic, once_asked
 from tidegate_planner.simulation.views import NOW, a_set, a_status, a_view, hash_of, services_on
 
 STEPS: list[Any] = [{"setWeight": 25}, {"pause": {}}]
@@ -68,7 +68,10 @@ def test_since_when_stays_while_the_reason_changes_and_nothing_is_written_while_
     assert len(long["message"]) == 1024
 
 
-@pytest.mark.parametrize("traffic", [None, Traffic(digest="another", state="failed", message="old")])
+@pytest.mark.parametrize(
+    "traffic",
+    [None, Traffic(digest="another", state="failed", message="old"), answer("asked")],
+)
 def test_a_request_on_its_way_is_nothing_to_tell(traffic: Traffic | None) -> None:
     assert condition(decide(canary(traffic), NOW).status) is None
 
@@ -120,3 +123,19 @@ def test_blue_green_is_not_promoted_and_keeps_its_old_pods_while_a_target_group_
     assert (condition(waiting.status) or {})["message"] == "targetGroups: 0/4"
     assert not [each for each in waiting.actions if isinstance(each, ScaleReplicaSet) and each.after < each.before]
     assert decide(blue_green("applied"), NOW).status["stableRS"] == hash_of("v2")
+
+
+def test_an_answer_does_not_count_again_when_the_wish_goes_back_to_it() -> None:
+    """A slow router obeys what was asked for in between, or its answer to that is lost: nobody knows where the traffic is."""
+    first = Traffic(digest="a", state="applied", fence=1)
+    assert once_asked(first, digest="a", fence=5) == first
+    between = once_asked(first, digest="b", fence=5)
+    back = once_asked(between, digest="a", fence=9)
+    assert (back.digest, back.state) == ("a", "asked")
+    assert not first.overrules(back)
+    assert Traffic(digest="a", state="applied", fence=9).overrules(back)
+
+
+def test_a_request_that_is_heard_late_takes_nothing_from_a_newer_answer() -> None:
+    newest = Traffic(digest="b", state="applied", fence=9)
+    assert once_asked(newest, digest="a", fence=5) == newest

@@ -239,11 +239,18 @@ PODS = (
 )
 
 
-def routed(phase: str = "Running", pods: tuple[ExperimentPods, ...] = PODS, **fields: Any) -> Seen:
+BEFORE = {"canary": {"weight": 25, "podTemplateHash": hash_of("v2")}, "stable": {"weight": 75, "podTemplateHash": hash_of("v1")}}
+LENT = [{"weight": 10, "serviceName": "exp-cand", "podTemplateHash": "hc"}]
+
+
+def routed(
+    phase: str = "Running", pods: tuple[ExperimentPods, ...] = PODS, *, weights: Any = BEFORE, stable: int = 4, **fields: Any
+) -> Seen:
     held = an_experiment(phase, pods=pods, resource_version=99)
     seen = {"services": services_on(stable="v1", canary="v2"), **fields}
     view = at_the_step(held, steps=WEIGHTED, canary=ROUTED, seen=seen)
-    return replace(view, replica_sets=(a_set("v1", 4), a_set("v2", 1, revision=2)))
+    told = {**view.status, "canary": {"currentExperiment": NAME, "weights": weights}}
+    return replace(view, status=told, replica_sets=(a_set("v1", 4, stable), a_set("v2", 1, revision=2)))
 
 
 def split_of(plan: Plan) -> Split:
@@ -282,6 +289,38 @@ def test_what_it_was_seen_to_get_is_in_the_status() -> None:
         {"weight": 5, "serviceName": "exp-base", "podTemplateHash": "hb"},
         {"weight": 10, "serviceName": "exp-cand", "podTemplateHash": "hc"},
     ]
+
+
+def test_it_gets_no_requests_before_traffic_was_seen_anywhere() -> None:
+    assert split_of(looked(routed(weights=None))).additional == ()
+
+
+def test_pods_are_named_in_the_status_before_any_request_is_asked_for_them() -> None:
+    plan = looked(routed(weights={**BEFORE, "additional": LENT}))
+    assert plan.status["canary"]["weights"] == {
+        **BEFORE,
+        "additional": [*LENT, {"weight": 0, "serviceName": "exp-base", "podTemplateHash": "hb"}],
+    }
+
+
+def test_they_stay_named_until_the_traffic_is_seen_to_have_left_them() -> None:
+    before = {**BEFORE, "additional": LENT}
+    (request,) = [each.request for each in looked(routed("Successful", weights=before)).actions if isinstance(each, ShiftTraffic)]
+    for state in ("asked", "pending", "failed"):
+        unanswered = looked(routed("Successful", weights=before, traffic=Traffic(digest=request.digest, state=state)))
+        assert unanswered.status["canary"]["weights"] == before
+    after = looked(routed("Successful", weights=before, traffic=Traffic(digest=request.digest, state="applied")))
+    assert "additional" not in after.status["canary"]["weights"]
+
+
+def test_what_an_ended_one_has_goes_back_to_stable_only_once_that_can_carry_it() -> None:
+    before = {**BEFORE, "additional": LENT}
+    assert split_of(looked(routed("Successful", weights=before, stable=2))).additional == (
+        Destination(weight=10, service="exp-cand", hash="hc"),
+    )
+    gone = tuple(replace(each, available=0) for each in PODS)
+    assert split_of(looked(routed("Successful", gone, weights=before, stable=2))).additional == ()
+    assert split_of(looked(routed("Successful", weights=before, stable=3))).additional == ()
 
 
 def test_a_request_is_as_new_as_the_experiment_it_was_made_from() -> None:

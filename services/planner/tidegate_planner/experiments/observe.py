@@ -62,14 +62,14 @@ class Observer:
         return {key: held for key, held in found.items() if held is not None}
 
     def _in_traffic(self, manifest: Json) -> frozenset[str]:
-        """What the Rollout of this experiment was last seen to send requests to."""
+        """To whom the Rollout of this experiment may be sending requests: it names them before it asks for any."""
         owner = rollout_of(manifest)
         rollout = self._world.rollouts.get(manifest["metadata"]["namespace"], owner["name"]) if owner else None
         if owner is None or rollout is None or rollout["metadata"]["uid"] != owner["uid"]:
             return frozenset()
         weights = ((rollout.get("status") or {}).get("canary") or {}).get("weights") or {}
         additional = weights.get("additional") or ()
-        return frozenset(each.get("podTemplateHash") or "" for each in additional if each.get("weight"))
+        return frozenset(each.get("podTemplateHash") or "" for each in additional)
 
 
 def rollout_of(experiment: Json) -> Json | None:

@@ -27,7 +27,7 @@ class Seen:
     """An experiment and all that belongs to it; `replica_sets`, `services` and `refusals` by the name of their template.
 
     `spec` is None when `problem` says what is wrong with the manifest. `refusals` are whole sentences: what the API server said to
-    a child that was to be made. `in_traffic`: hashes to which the Rollout of this experiment was last seen to send requests.
+    a child that was to be made. `in_traffic`: hashes to which the Rollout of this experiment may be sending requests.
     """
 
     namespace: str

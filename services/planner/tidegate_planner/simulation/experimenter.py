@@ -4,7 +4,7 @@ Rule of this file: it does to an experiment's `Plan` what `experiments/apply.py`
 what is played is how a Rollout and its experiments get along, and how an experiment gets along with its pods and runs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,8 @@ from tidegate_planner.simulation import invariants
 from tidegate_planner.simulation.model import Cluster
 from tidegate_planner.simulation.peers import Analyzer, TrafficShifter
 from tidegate_planner.simulation.scheduler import Scheduler
+
+Json = Mapping[str, Any]
 
 LOOK_SECONDS = 0.006
 
@@ -57,7 +59,7 @@ class Experimenter:
             labels=metadata["labels"],
             status=held.status,
             manifest=held.manifest,
-            spec=spec_of(held.manifest),
+            spec=spec_of(_with_ports(held.manifest)),
             replica_sets={each.annotations[keys.EXPERIMENT_TEMPLATE_NAME]: each for each in sets},
             services={template: each for (owner, template), each in self.services.items() if owner == name},
             runs=tuple(self._runs(name)),
@@ -70,7 +72,7 @@ class Experimenter:
 
     def _in_traffic(self) -> frozenset[str]:
         weights = (self.cluster.rollout.status.get("canary") or {}).get("weights") or {}
-        return frozenset(each["podTemplateHash"] for each in weights.get("additional") or () if each["weight"])
+        return frozenset(each["podTemplateHash"] for each in weights.get("additional") or ())
 
     def _look(self) -> None:
         self.due = False
@@ -109,3 +111,15 @@ class Experimenter:
         made = Service(name=metadata["name"], uid=f"uid-{metadata['name']}", hash=selector[keys.POD_TEMPLATE_HASH])
         self.services[seen.name, template] = made
         self.wake()
+
+
+def _with_ports(manifest: Json) -> Json:
+    """Containers that name a port, as those of a service do: without one there is no Service, and so no share of the traffic."""
+
+    def listening(template: Json) -> Json:
+        pod = template["template"]
+        containers = [{**each, "ports": [{"containerPort": 8080}]} for each in pod["spec"]["containers"]]
+        return {**template, "template": {**pod, "spec": {**pod["spec"], "containers": containers}}}
+
+    spec = manifest["spec"]
+    return {**manifest, "spec": {**spec, "templates": [listening(each) for each in spec["templates"]]}}

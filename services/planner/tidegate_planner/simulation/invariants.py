@@ -12,6 +12,7 @@ from tidegate.durations import epoch
 from tidegate.messages import Split
 from tidegate.podtemplate import as_written
 from tidegate.rollout import Analysis, BlueGreen, Canary, Pause, SetCanaryScale, Spec
+from tidegate_planner.conditions import ABORTED
 from tidegate_planner.plan import EvictPods, Plan, ScaleReplicaSet, ShiftTraffic
 from tidegate_planner.replicas import budget, weight_to_replicas
 from tidegate_planner.seen import Pod, ReplicaSet, Seen
@@ -190,10 +191,11 @@ def check_pause_was_over(canary: Canary, index: int, before: Json, now: float, *
 
 
 def check_verdicts(seen: Seen, after: Json) -> None:
-    """I5: a revision whose current run is seen to have failed is not promoted by the same look."""
+    """I5: a revision whose current run is seen to have failed is not promoted by the same look. After a retry it counts anew."""
     before = seen.status
     was, is_now = before.get("stableRS"), after.get("stableRS")
-    if was in (is_now, None) or before.get("promoteFull") or is_now != before.get("currentPodHash"):
+    retried = not before.get("abort") and any(each.get("reason") == ABORTED for each in before.get("conditions") or ())
+    if was in (is_now, None) or before.get("promoteFull") or is_now != before.get("currentPodHash") or retried:
         return
     canary, index = canary_of(seen), before.get("currentStepIndex") or 0
     told = {**(before.get("canary") or {}), **(before.get("blueGreen") or {})}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from tidegate.messages import TrafficRequested
 from tidegate_planner.decide import decide
 from tidegate_planner.plan import (
     Action,
@@ -33,7 +34,7 @@ from tidegate_planner.plan import (
     TerminateExperiment,
 )
 from tidegate_planner.podneeds import needs_pods, with_pods
-from tidegate_planner.seen import Seen, Traffic, WaitingContainer
+from tidegate_planner.seen import Seen, Traffic, WaitingContainer, once_asked
 from tidegate_planner.simulation.model import (
     EXPERIMENTS,
     ROLLOUTS,
@@ -118,6 +119,9 @@ class PlannerProcess:
             self._due = True
             life = self._life
             self._clock.after(PASS_DELAY, lambda: self._pass(life))
+
+    def asked(self, request: TrafficRequested) -> None:
+        self.traffic = once_asked(self.traffic, digest=request.digest, fence=request.fence)
 
     def see(self) -> Seen:
         rollout: Rollout = self._caches[ROLLOUTS].objects["app"]
@@ -250,6 +254,7 @@ class PlannerProcess:
             case LookAtPods():
                 self._look(action)
             case ShiftTraffic():
+                self.asked(action.request)
                 self._around.shift(action)
             case AskStepPlugin():
                 self._around.ask_plugin(action)

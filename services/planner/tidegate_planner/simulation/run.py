@@ -198,6 +198,9 @@ class Run:
     # --- what the planners do ------------------------------------------------------------------------------------------
 
     def shift(self, action: ShiftTraffic) -> None:
+        """The stream keeps the last request, so that every planner hears of it, a new one too."""
+        for planner in self.planners:
+            self.clock.after(MESSAGE_SECONDS, lambda planner=planner: planner.asked(action.request))  # type: ignore[misc]
         self._message(lambda: self.shifter.hear(action.request))
 
     def start_analysis(self, action: StartAnalysis) -> None:
