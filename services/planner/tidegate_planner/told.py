@@ -112,6 +112,7 @@ def snapshot(seen: Seen) -> Told:
         additional=tuple(
             (each["weight"], each.get("serviceName") or "", each.get("podTemplateHash") or "")
             for each in weights.get("additional") or ()
+            if each.get("weight")  # at 0 it is only asked for
         ),
         attempt=(status.get("duration") or {}).get("rolloutStartedAt") or "",
         back_on_stable=_back_on_stable(seen, current),

@@ -237,9 +237,10 @@ def test_what_an_experiment_gets_of_the_traffic_is_told_with_the_weight_or_alone
         return updating(1, 1, 3, canary={"weights": weights})
 
     base, cand = ({"weight": 10, "serviceName": f"app-{name}", "podTemplateHash": f"hash-{name}"} for name in ("base", "cand"))
-    reader = reading_from(at(5))
-    told = [[record.message for record in reader.read(each).records] for each in (at(5, base, cand), at(25, cand), at(25))]
+    reader, asked = reading_from(at(5)), at(5, {**base, "weight": 0})
+    told = [[record.message for record in reader.read(each).records] for each in (asked, at(5, base, cand), at(25, cand), at(25))]
     assert told == [
+        [],
         ["Traffic weight updated additional: [{10 app-base hash-base} {10 app-cand hash-cand}]"],
         ["Traffic weight updated from 5 to 25, additional: [{10 app-cand hash-cand}]"],
         ["Traffic weight updated additional: []"],
