@@ -37,7 +37,7 @@ async def test_two_of_each_service_share_the_work_and_at_every_step_one_of_them_
         suite.add(service, name=f"{service}-2").start(wait=False)
     for service in MODULES:
         suite[f"{service}-2"].wait_until_started()
-    fleet = Fleet(scene, kinds=MIXED, metrics=metrics.url)
+    fleet = Fleet(scene, kinds=MIXED, metrics=metrics.url, hands_over=True)
     await fleet.create()
     victims = cycle(suite)
 

@@ -20,7 +20,7 @@ from tidegate.keys import API_VERSION
 from tidegate.kube.cache import Cache
 from tidegate.kube.kinds import REPLICA_SET
 from tidegate.testing import ApiCall, Endpoint, Fault, FaultProxy, Fleet, Hang, Outcomes, Scene, eventually, healthy_on
-from tidegate.testing.fleet import PLAIN, ROUTED, Kind
+from tidegate.testing.fleet import MIXED, PLAIN, ROUTED, Kind
 from tidegate.testing.manifests import YELLOW
 from tidegate_embedded import ControlPlane
 
@@ -144,21 +144,24 @@ def refused_writes(control_plane: ControlPlane, namespace: str) -> int:
 
 
 async def test_two_that_each_believe_to_be_alone_do_no_harm(
-    started, scene: Scene, other_bus: LocalNats, sizes: Sizes, control_plane: ControlPlane
+    started, scene: Scene, other_bus: LocalNats, sizes: Sizes, metrics: Endpoint, control_plane: ControlPlane
 ) -> None:
-    """On two buses that know nothing of each other, both own every rollout of the one cluster: nothing but the preconditions of
-    their writes keeps them apart."""
-    suite = started("planner")
-    suite.add("planner", name="usurper", NATS_URL=other_bus.url).start()
+    """On two buses that know nothing of each other, both own every rollout of the one cluster, each with a traffic-shifter and an
+    analyzer of its own: nothing but the preconditions of their writes and the fence on the routes keeps them apart."""
+    services = ("planner", "traffic-shifter", "analyzer")
+    suite = started(*services)
+    for service in services:
+        suite.add(service, name=f"usurping-{service}", NATS_URL=other_bus.url).start()
     heard = Outcomes()
     async with Bus.connect(Settings(nats_url=other_bus.url), service="test") as bus:
         heard.listen(bus)
-        fleet = Fleet(scene, tells_events=False)
+        plan = {"kinds": MIXED, "metrics": metrics.url, "tells_events": False}
+        fleet = Fleet(scene, **plan)
         await fleet.create()
         sizes.of.clear()  # the first deployment has its own ups
         await fleet.drive()
         await fleet.judge()
-        there = Fleet(Scene(kube=scene.kube, bus=bus, namespace=scene.namespace, outcomes=heard), tells_events=False)
+        there = Fleet(Scene(kube=scene.kube, bus=bus, namespace=scene.namespace, outcomes=heard), **plan)
         await there.judge()
     assert refused_writes(control_plane, scene.namespace) > 0, "they never met, so this showed nothing"
     assert sizes.flapping() == {}
