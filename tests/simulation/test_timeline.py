@@ -84,6 +84,17 @@ def test_an_experiment_takes_its_time_and_its_share_is_not_the_canarys() -> None
     assert entries[-1].phase == "Healthy"
 
 
+def test_the_share_of_an_experiment_is_shown_where_its_pods_name_a_port() -> None:
+    """Without one there is no Service, and so no share (10)."""
+    given = rollout(**ROUTED, steps=[{"setWeight": 20}, SIDE_BY_SIDE, {"setWeight": 50}])
+    assert {entry.lent for entry in timeline(given)} == {0}
+    given["spec"]["template"]["spec"]["containers"][0]["ports"] = [{"containerPort": 80}]
+    entries = timeline(given)
+    assert {entry.lent for entry in entries if entry.step == 1} == {0, 10}
+    assert entries[-1].lent == 0
+    assert "EXPERIMENT" in render(entries).splitlines()[0]
+
+
 def test_a_failed_analysis_of_an_experiment_aborts() -> None:
     steps = [{"setWeight": 20}, SIDE_BY_SIDE, {"setWeight": 50}]
     end = timeline(rollout(steps=steps), options=Options(fail_analysis=1))[-1]
@@ -184,9 +195,9 @@ def test_it_is_rendered_as_an_aligned_table() -> None:
     [
         ({"spec": {"strategy": {"canary": {}}}}, Options(), "spec.template.spec.containers"),
         (rollout() | {"spec": rollout()["spec"] | {"strategy": {}}}, Options(), "spec.strategy is missing"),
-        (rollout(), Options(abort_at=9), "abort_at is 9; the plan has the steps 0 setWeight: 20, 1 pause: 1m, 2 analysis, "),
-        (rollout(), Options(fail_analysis=1), "fail_analysis is 1; nothing is measured there: "),
-        (rollout(steps=[]), Options(abort_at=0), "abort_at is 0; the plan has no steps"),
+        (rollout(), Options(abort_at=9), "--abort-at is 9; the plan has the steps 0 setWeight: 20, 1 pause: 1m, 2 analysis, "),
+        (rollout(), Options(fail_analysis=1), "--fail-analysis is 1; nothing is measured there: "),
+        (rollout(steps=[]), Options(abort_at=0), "--abort-at is 0; the plan has no steps"),
     ],
 )
 def test_what_cannot_be_previewed_is_named(manifest: dict[str, Any], options: Options, words: str) -> None:

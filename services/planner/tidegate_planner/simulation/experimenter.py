@@ -34,6 +34,7 @@ class Experimenter:
     shifter: TrafficShifter
     analyzer: Analyzer
     log: Callable[[str], None]
+    adds_ports: bool
     services: dict[tuple[str, str], Service] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     due: bool = False
@@ -59,7 +60,7 @@ class Experimenter:
             labels=metadata["labels"],
             status=held.status,
             manifest=held.manifest,
-            spec=spec_of(_with_ports(held.manifest)),
+            spec=spec_of(_with_ports(held.manifest) if self.adds_ports else held.manifest),
             replica_sets={each.annotations[keys.EXPERIMENT_TEMPLATE_NAME]: each for each in sets},
             services={template: each for (owner, template), each in self.services.items() if owner == name},
             runs=tuple(self._runs(name)),

@@ -70,7 +70,7 @@ class Run:
         self.shifter = TrafficShifter(self.clock, self.cluster, faults.shifter, self._traffic_told)
         self.analyzer = Analyzer(self.clock, self.cluster, scenario.verdicts, scenario.analysis_seconds, scenario.lasting)
         self.plugins = StepPlugins(self.clock, scenario.plugin_phases, scenario.plugin_seconds, self._plugin_told)
-        self.experimenter = Experimenter(self.clock, self.cluster, self.shifter, self.analyzer, self._log)
+        self.experimenter = Experimenter(self.clock, self.cluster, self.shifter, self.analyzer, self._log, scenario.adds_ports)
         names = [f"planner-{number}" for number in range(faults.planners)]
         self.planners = [PlannerProcess(name, self.clock, self.cluster, self, self.decide) for name in names]
         self.cluster.watchers.append(self._changed)

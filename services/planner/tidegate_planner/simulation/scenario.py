@@ -71,6 +71,7 @@ class Scenario:
     plugin_phases: Mapping[str, float] = field(default_factory=lambda: {"Successful": 1.0})
     plugin_seconds: float = 1.0
     lasting: frozenset[str] = frozenset()  # kinds of analysis that measure until they are ended
+    adds_ports: bool = True  # to pods of experiments, whose share of the traffic needs one; a drawn template has none
 
 
 def pod_template(version: str) -> dict[str, Any]:

@@ -40,8 +40,8 @@ class Options:
 class TimelineEntry:
     """From `offset` seconds after the change on. `step` is a stage's number, None without any; pods are those that serve.
 
-    `weight` is the new version's share of the users, `canary_pods` are its pods whatever the strategy. `routes` are the header and
-    mirror routes in force.
+    `weight` is the new version's share of the users, `lent` that of an experiment's pods beside it, `canary_pods` are the new
+    version's pods whatever the strategy. `routes` are the header and mirror routes in force.
     """
 
     offset: float
@@ -53,6 +53,7 @@ class TimelineEntry:
     canary_pods: int
     stable_pods: int
     routes: tuple[str, ...] = ()
+    lent: int = 0
 
 
 def timeline(manifest: Json, *, options: Options | None = None) -> list[TimelineEntry]:
@@ -66,13 +67,15 @@ def timeline(manifest: Json, *, options: Options | None = None) -> list[Timeline
 
 def render(entries: Sequence[TimelineEntry]) -> str:
     """The timeline as an aligned table."""
-    routed = any(entry.routes for entry in entries)
-    rows = [["TIME", "STEP", "WEIGHT", "CANARY", "STABLE", *(["ROUTES"] if routed else []), "PHASE"]]
+    routed, lending = any(entry.routes for entry in entries), any(entry.lent for entry in entries)
+    extra = [name for name, shown in (("EXPERIMENT", lending), ("ROUTES", routed)) if shown]
+    rows = [["TIME", "STEP", "WEIGHT", "CANARY", "STABLE", *extra, "PHASE"]]
     for entry in entries:
         phase = f"{entry.phase} ({entry.message})" if entry.message else entry.phase
         step = "" if entry.step is None else f"{entry.step} {entry.step_text}"
         counts = [f"{entry.weight}", f"{entry.canary_pods}", f"{entry.stable_pods}"]
-        rows.append([f"+{entry.offset:.0f}s", step, *counts, *([" ".join(entry.routes)] if routed else []), phase])
+        cells = {"EXPERIMENT": f"{entry.lent}" if entry.lent else "", "ROUTES": " ".join(entry.routes)}
+        rows.append([f"+{entry.offset:.0f}s", step, *counts, *(cells[name] for name in extra), phase])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     lines = ("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows)
     return "\n".join(lines) + "\n"
@@ -128,11 +131,12 @@ class _Recorder:
             routes=tuple(each.name for each in split.header_routes) + tuple(each.name for each in split.mirror_routes)
             if split
             else (),
+            lent=sum(each.weight for each in split.additional) if split else 0,
         )
 
 
 def _shown(entry: TimelineEntry) -> tuple[object, ...]:
-    return (entry.phase, entry.message, entry.step, entry.weight, entry.canary_pods, entry.stable_pods, entry.routes)
+    return (entry.phase, entry.message, entry.step, entry.weight, entry.canary_pods, entry.stable_pods, entry.routes, entry.lent)
 
 
 def _scenario(manifest: Json, options: Options) -> Scenario:
@@ -153,6 +157,7 @@ def _scenario(manifest: Json, options: Options) -> Scenario:
         auto_promote=options.person_resumes_after,
         analysis_seconds=options.analysis_takes,
         lasting=frozenset({BACKGROUND}),
+        adds_ports=False,
     )
 
 
@@ -165,11 +170,11 @@ def _checked(manifest: Json, options: Options) -> Canary | BlueGreen:
         raise ValueError("spec.strategy is missing; it says canary or blueGreen")
     strategy = spec_of(manifest).strategy
     stages = stages_of(strategy)
-    for name, index in (("fail_analysis", options.fail_analysis), ("abort_at", options.abort_at)):
+    for name, index in (("--fail-analysis", options.fail_analysis), ("--abort-at", options.abort_at)):
         if index is not None and not 0 <= index < len(stages):
             raise ValueError(f"{name} is {index}; {_plan(stages)}")
     if options.fail_analysis is not None and measured_at(strategy, options.fail_analysis) is None:
-        raise ValueError(f"fail_analysis is {options.fail_analysis}; nothing is measured there: {_plan(stages)}")
+        raise ValueError(f"--fail-analysis is {options.fail_analysis}; nothing is measured there: {_plan(stages)}")
     return strategy
 
 
