@@ -16,6 +16,7 @@ from tidegate_planner.plan import CreateReplicaSet, Plan, ScaleReplicaSet, Shift
 from tidegate_planner.seen import Seen
 from tidegate_planner.simulation.bad_days import bad_day_scenario_of, steady_scenario_of
 from tidegate_planner.simulation.invariants import BrokenError
+from tidegate_planner.simulation.rare import rare_scenario_of
 from tidegate_planner.simulation.run import Run
 from tidegate_planner.simulation.scenario import Edit, Faults, Scenario
 from tidegate_planner.simulation.story import outcome_of, shrunk, story_of
@@ -29,6 +30,17 @@ ROUTED = {"stableService": "stable", "canaryService": "canary", "trafficRouting"
 def test_fifty_random_bad_days_keep_every_promise(first: int) -> None:
     broken = {seed: outcome for seed in range(first, first + 50) if (outcome := outcome_of(bad_day_scenario_of(seed))).broken}
     assert broken == {}
+
+
+@pytest.mark.parametrize("first", range(70_000, 70_100, 50))
+def test_fifty_random_rollouts_with_fields_that_few_have_keep_every_promise(first: int) -> None:
+    broken = {seed: outcome for seed in range(first, first + 50) if (outcome := outcome_of(rare_scenario_of(seed))).broken}
+    assert broken == {}
+
+
+def test_an_owner_who_says_that_fewer_pods_will_do_is_taken_at_the_word() -> None:
+    """`replicaProgressThreshold`: the judge had asked for all the pods that the weight takes."""
+    assert outcome_of(rare_scenario_of(201)).reason == ""
 
 
 KEPT = {

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from tidegate_planner.simulation.bad_days import bad_day_scenario_of
 from tidegate_planner.simulation.chaos import blue_green_scenario_of, experiment_scenario_of, plugin_scenario_of, scenario_of
+from tidegate_planner.simulation.rare import rare_scenario_of
 from tidegate_planner.simulation.scenario import Scenario
 from tidegate_planner.simulation.story import Outcome, outcome_of, shortest_story
 
@@ -16,6 +17,7 @@ KINDS: dict[str, Callable[[int], Scenario]] = {
     "plugins": plugin_scenario_of,
     "experiments": experiment_scenario_of,
     "bad-days": bad_day_scenario_of,
+    "rare-fields": rare_scenario_of,
 }
 
 

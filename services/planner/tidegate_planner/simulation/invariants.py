@@ -89,9 +89,12 @@ def check_split(seen: Seen, action: ShiftTraffic) -> None:
 
 
 def check_capacity(seen: Seen, split: Split, serving: int) -> None:
-    """N16: a share that grows is carried by pods that serve, but where their number was given apart from the weight."""
+    """N16: a share that grows is carried by pods that serve, but where their number was given apart from the weight, or the owner
+    said that fewer will do (`replicaProgressThreshold`)."""
     canary = canary_of(seen)
     if canary is None or seen.spec is None or any(isinstance(step, SetCanaryScale) for step in canary.steps):
+        return
+    if canary.threshold is not None:
         return
     weights = (seen.status.get("canary") or {}).get("weights") or {}
     recorded = weights.get("canary") or {}
