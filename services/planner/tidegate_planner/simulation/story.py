@@ -6,12 +6,12 @@ Rule of this file: text for people; a story names the seed, so that it can be to
 from dataclasses import dataclass, fields
 
 from tidegate_planner.decide import decide
-from tidegate_planner.simulation.chaos import shorter
 from tidegate_planner.simulation.invariants import BrokenError
 from tidegate_planner.simulation.process import Decision
 from tidegate_planner.simulation.run import Run
 from tidegate_planner.simulation.scenario import Faults, PodBehaviour, Scenario
 from tidegate_planner.simulation.scheduler import OverrunError
+from tidegate_planner.simulation.shorter import shorter
 
 MOST_ATTEMPTS = 400
 
