@@ -43,6 +43,10 @@ def test_an_owner_who_says_that_fewer_pods_will_do_is_taken_at_the_word() -> Non
     assert outcome_of(rare_scenario_of(201)).reason == ""
 
 
+def test_an_experiment_keeps_its_share_and_its_pods_to_the_end_where_stable_never_serves_again() -> None:
+    assert outcome_of(rare_scenario_of(3540)).reason == ""
+
+
 KEPT = {
     60_013: "two planners, one of which had yet to hear that traffic had moved, contradicted each other in the status for ever",
     60_265: "the same with an update under way",

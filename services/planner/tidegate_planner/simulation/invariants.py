@@ -265,7 +265,7 @@ def check_pods(rollout: Json, sets: Iterable[ReplicaSet], pods: Iterable[Pod]) -
     asked, done = rollout["manifest"]["spec"].get("restartAt"), rollout["status"].get("restartedAt")
     for each in by_uid.values():
         check(keys.PODS_BEHIND not in each.annotations, "metadata", f"{each.name} still waits for its pods")
-    for pod in pods:
+    for pod in (each for each in pods if each.owner in by_uid):  # an experiment's are its own
         metadata = by_uid[pod.owner].template.get("metadata") or {}
         carried = (pod.labels, pod.annotations)
         right = (metadata.get("labels") or {}, metadata.get("annotations") or {})
