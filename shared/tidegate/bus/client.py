@@ -19,7 +19,6 @@ import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
-from nats.js.errors import APIError
 
 from tidegate.bus import subjects, topology
 from tidegate.bus.connection import connect
@@ -28,7 +27,7 @@ from tidegate.bus.deadletter import Letter
 from tidegate.bus.envelope import REPLY_HEADER, Envelope, decoded, encoded, inbox_or_none
 from tidegate.bus.feed import Beginning, Feed, Heard
 from tidegate.bus.members import Members
-from tidegate.bus.pull import SETTLE
+from tidegate.bus.sending import say, store
 from tidegate.config import Settings
 from tidegate.errors import GiveUp, Retry
 from tidegate.messages import Message, RequestAnswered
@@ -39,8 +38,6 @@ Part = TypeVar("Part", Consumption, Feed, Members)
 PUBLISH_SECONDS = 5.0
 GRACE_SECONDS = 3.0
 CLOSE_SECONDS = 1.0
-_TOO_LARGE = frozenset({10054})  # message size exceeds maximum allowed
-_FULL = frozenset({10077})  # maximum messages per subject exceeded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,37 +169,14 @@ class Bus:
         if message.stream:
             await self._store(message.subject_of(), body, headers)
         else:
-            await self._say(message.subject_of(), body, headers, reply=message.reply_of())
+            await say(self.client, message.subject_of(), body, headers, reply=message.reply_of())
         return envelope
-
-    async def _say(self, subject: str, body: bytes, headers: dict[str, str], *, reply: str) -> None:
-        """To whoever listens now. The reply subject is one that a stream keeps: any NATS client's `respond` answers there."""
-        if len(body) > subjects.MAX_BODY:
-            raise GiveUp(f"{subject}: the body is {len(body)} bytes, at most {subjects.MAX_BODY} are accepted")
-        try:
-            await self.client.publish(subject, body, reply=reply, headers=headers)
-        except (nats.errors.Error, OSError) as error:
-            raise Retry(f"{subject}: not sent, NATS is away ({error or type(error).__name__})") from error
 
     async def send_letter(self, letter: Letter) -> None:
         await self._store(letter.subject, letter.body, letter.headers)
 
     async def _store(self, subject: str, body: bytes, headers: dict[str, str]) -> None:
-        if len(body) > subjects.MAX_BODY:
-            raise GiveUp(f"{subject}: the body is {len(body)} bytes, at most {subjects.MAX_BODY} are accepted")
-        try:
-            try:
-                await self.js.publish(subject, body, headers=headers)
-            except nats.js.errors.NoStreamResponseError:
-                await asyncio.sleep(SETTLE)  # the stream was deleted
-                await self.ensure()
-                await self.js.publish(subject, body, headers=headers)
-        except nats.errors.MaxPayloadError as error:
-            raise GiveUp(f"{subject}: larger than the server's max_payload of {self.client.max_payload} bytes") from error
-        except APIError as error:
-            raise _refused(subject, error) from error
-        except (nats.errors.Error, OSError, TimeoutError) as error:
-            raise Retry(f"{subject}: not stored, NATS is away ({error or type(error).__name__})") from error
+        await store(self.js, subject, body, headers, most=self.client.max_payload, ensure=self.ensure)
 
     async def request(
         self,
@@ -342,14 +316,6 @@ class Bus:
     def _closed(self, reason: str) -> None:
         if not self._draining:
             self.fail(Retry(f"NATS closed the connection for good: {reason or 'no reason given'}"))
-
-
-def _refused(subject: str, error: APIError) -> Retry | GiveUp:
-    if error.err_code in _TOO_LARGE:
-        return GiveUp(f"{subject}: larger than the stream accepts")
-    if error.err_code in _FULL:
-        return Retry(f"{subject}: too many messages wait for this rollout already", after=5.0)
-    return Retry(f"{subject}: not stored, {error.description or error}")
 
 
 def new_id() -> str:
