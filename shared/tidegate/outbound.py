@@ -20,10 +20,9 @@ import http.client
 import ipaddress
 import socket
 import ssl
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Final, Self
@@ -39,6 +38,10 @@ MOST_REDIRECTS: Final = 10
 LOOK_UPS: Final = 64
 """Names looked up at once. The loop's own pool has as few as five threads, and one dead name server would fill them for all."""
 METADATA_SERVICES: Final = frozenset({"fd00:ec2::254", "100.100.100.200", "192.0.0.192"})  # AWS, Alibaba, Oracle
+
+
+LookUp = Callable[[str, int], Sequence[str]]
+"""The addresses of a host, asked for the port that is to be connected to; may take its time, and raises OSError."""
 
 
 class CallFailed(TidegateError):  # noqa: N818 - reads as the fact it states
@@ -79,10 +82,17 @@ class Outbound:
     `allow` is a list as in TIDEGATE_OUTBOUND_ALLOW; empty allows every host.
     """
 
-    def __init__(self, *, allow: Sequence[str] = (), allow_metadata: bool = False, user_agent: str = "tidegate-analyzer") -> None:
+    def __init__(
+        self,
+        *,
+        allow: Sequence[str] = (),
+        allow_metadata: bool = False,
+        user_agent: str = "tidegate-analyzer",
+        look_up: LookUp | None = None,
+    ) -> None:
         self._user_agent = user_agent
         self._look_ups = ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="look-up")
-        backend = _GuardedBackend(self._look_ups, Reach(allow, metadata=allow_metadata))
+        backend = _GuardedBackend(self._look_ups, Reach(allow, metadata=allow_metadata), look_up or _addresses)
         self._clients = {insecure: _client(backend, insecure=insecure) for insecure in (False, True)}
 
     async def __aenter__(self) -> Self:
@@ -157,9 +167,10 @@ class _Transport(httpx.AsyncHTTPTransport):
 class _GuardedBackend(httpcore.AsyncNetworkBackend):
     """Resolves a name itself and connects to the addresses it has looked at, not to what a second look-up might say."""
 
-    def __init__(self, look_ups: Executor, reach: "Reach") -> None:
+    def __init__(self, look_ups: Executor, reach: "Reach", look_up: LookUp) -> None:
         self._look_ups = look_ups
         self._reach = reach
+        self._look_up = look_up
         self._inner = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -183,14 +194,17 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
 
     async def _addresses(self, host: str, port: int) -> list[str]:
         try:
-            look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-            found = await asyncio.get_running_loop().run_in_executor(self._look_ups, look_up)
+            found = await asyncio.get_running_loop().run_in_executor(self._look_ups, self._look_up, host, port)
         except OSError as error:
             raise httpcore.ConnectError(f"{host}: {error.strerror or error}") from error
-        addresses = list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+        addresses = list(dict.fromkeys(found))
         if refusal := self._reach.refusal(host, addresses):
             raise httpcore.ConnectError(refusal)
         return addresses
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    return [str(sockaddr[0]) for *_, sockaddr in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
 class Reach:
