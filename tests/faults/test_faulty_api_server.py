@@ -1,6 +1,7 @@
 """All services behind a proxy that refuses, loses, delays and cuts: rollouts like the seed's, with and without Services, a route
 that carries the weights, and a verdict on the way, end as they do without it."""
 
+import itertools
 import random
 from collections.abc import Callable
 
@@ -25,7 +26,18 @@ from tidegate.testing.fleet import MIXED
 
 pytestmark = pytest.mark.e2e
 
-Chance = random.Random
+
+class Chance(random.Random):
+    """Seeded; who must meet each of a few faults takes them in turn, for there are a dozen watches and no more."""
+
+    def __init__(self, seed: str) -> None:
+        super().__init__(seed)
+        self._turns = itertools.count()
+
+    def turn(self, *faults: Fault | None) -> Fault | None:
+        return faults[next(self._turns) % len(faults)]
+
+
 Mix = Callable[[ApiCall, Chance], Fault | None]
 
 
@@ -53,8 +65,7 @@ def cut_watches(call: ApiCall, chance: Chance) -> Fault | None:
 
 
 def expired_watches(call: ApiCall, chance: Chance) -> Fault | None:
-    fault = Expire() if chance.random() < 0.4 else Cut(6.0)
-    return fault if call.is_watch else None
+    return chance.turn(Expire(), Cut(6.0), Cut(6.0)) if call.is_watch else None
 
 
 def stale_views(call: ApiCall, _: Chance) -> Fault | None:
@@ -64,7 +75,7 @@ def stale_views(call: ApiCall, _: Chance) -> Fault | None:
 
 def everything(call: ApiCall, chance: Chance) -> Fault | None:
     if call.is_watch:
-        return chance.choice((Lag(0.5), Cut(chance.uniform(0.5, 3.0)), Expire(), None))
+        return chance.turn(Lag(0.5), Cut(chance.uniform(0.5, 3.0)), Expire(), None)
     mixed = (errors, throttling, lost_requests_and_answers, hanging)
     return chance.choice(mixed)(call, chance)
 
