@@ -35,6 +35,14 @@ GATHER: Final = 0.2
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """Nothing is to be done for the run of this version until then; None: until something wakes it."""
+
+    version: str
+    until: datetime | None
+
+
 @dataclass(slots=True)
 class _Life:
     """What this process has under way for one run."""
@@ -46,6 +54,9 @@ class _Life:
     """A look waits for what ends now, and will write it down."""
     secrets: frozenset[str] | None = None
     """Values of Secrets, to be hidden; None until they were fetched."""
+    specs: tuple[Json, Json] | None = None
+    """A spec, and the same with its arguments put in and checked, which is half of what a look costs."""
+    rest: _Rest | None = None
 
 
 class Runs:
@@ -75,6 +86,8 @@ class Runs:
         if is_finished(run):
             await self._drop(life)
             return await self._retire(run)
+        if (rest := life.rest) is not None and self._lasts(rest, run, life):
+            return rest.until
         try:
             await self._begin(key, run, life)
             await self._gather(life)
@@ -85,6 +98,11 @@ class Runs:
             reason = f"{arguments.UNRESOLVED}{error}"
             await self._write(run, {**(run.get("status") or {}), "phase": "Error", "message": reason})
         return None
+
+    def _lasts(self, rest: _Rest, run: Json, life: _Life) -> bool:
+        """Our own write wakes us as anybody's does, and what follows from it was decided with it."""
+        same = rest.version == run["metadata"]["resourceVersion"] and not life.taken
+        return same and (rest.until is None or self._clock() < rest.until)
 
     def is_gone(self, key: Key) -> bool:
         return self._cache.get(*key) is None
@@ -121,7 +139,7 @@ class Runs:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _begin(self, key: Key, raw: Json, life: _Life) -> None:
-        run = resolved(raw)
+        run = _resolved(raw, life)
         due = schedule(run, now=self._clock())
         if judge.is_terminating(run):
             await self._cancel(life, set(life.tasks) - set(due.terminate))
@@ -181,12 +199,14 @@ class Runs:
         held = self._cache.get(*key)
         if held is None or held["metadata"]["uid"] != life.uid or is_finished(held):
             return self._clock()
-        run, folded = resolved(held), list(life.taken)
+        run, folded = _resolved(held, life), list(life.taken)
         measured = {**run, "status": with_taken(run, folded)}
         status = judge.assessed_status(measured, now=self._clock())
         written = await self._write(held, status)
         life.taken = [each for each in life.taken if each not in folded]
-        return self._next_look({**run, "status": written.get("status")}, life)
+        until = self._next_look({**run, "status": written.get("status")}, life)
+        life.rest = _Rest(written["metadata"]["resourceVersion"], until)
+        return until
 
     def _next_look(self, run: Json, life: _Life) -> datetime | None:
         now = self._clock()
@@ -225,6 +245,12 @@ class Runs:
             return None  # gone already, or changed: the watch says which
         log.info("run.expired", run=f"{metadata['namespace']}/{metadata['name']}", since=timestamp(until))
         return None
+
+
+def _resolved(run: Json, life: _Life) -> Json:
+    if life.specs is None or life.specs[0] != run["spec"]:
+        life.specs = (run["spec"], resolved(run)["spec"])
+    return {**run, "spec": life.specs[1]}
 
 
 def _actions(due: Schedule) -> dict[str, str]:

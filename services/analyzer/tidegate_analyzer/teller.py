@@ -7,7 +7,7 @@ died right after writing it, and a restart does not tell old stories.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -106,7 +106,8 @@ class Teller:
 
 
 def _without_secrets(item: News, hide: Hide) -> News:
-    if not isinstance(item.message, AnalysisMeasured):
-        return item  # all other texts come from the status, where they are hidden already
-    message = item.message.model_copy(update={"value": hide(item.message.value), "message": hide(item.message.message)})
-    return News(item.id, message, item.at, item.is_end)
+    """Made now: the run, and with it what has to be hidden, may be another by the time it is sent."""
+    message = item.message
+    if isinstance(message, AnalysisMeasured):  # all other texts come from the status, where they are hidden already
+        message = message.model_copy(update={"value": hide(message.value), "message": hide(message.message)})
+    return replace(item, make=lambda: message)

@@ -4,9 +4,10 @@ Ids are made of the run's uid and what happened, so that telling again after a r
 consumer drops. Texts of the Events: `argo-behaviour.md` 7.5.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from tidegate.messages import AnalysisConcluded, AnalysisMeasured, EventsRecorded, Message, Record
@@ -17,12 +18,19 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """A message, its deterministic id, when what it tells happened, and whether it is the run's end."""
+    """A message, its deterministic id, when what it tells happened, and whether it is the run's end.
+
+    `make` makes the message: of the ten measurements that a run keeps, nine have been told whenever it is looked at.
+    """
 
     id: str
-    message: Message
+    make: Callable[[], Message]
     at: datetime
     is_end: bool = False
+
+    @property
+    def message(self) -> Message:
+        return self.make()
 
 
 def concluded_id(uid: str) -> str:
@@ -51,14 +59,13 @@ def _measured(run: Json) -> Iterator[News]:
         for number, each in enumerate(finished, first):
             at = instant(each.get("finishedAt"))
             if at is not None:
-                message = AnalysisMeasured(
-                    **_place(run),
-                    metric=result["name"],
-                    phase=each["phase"],
-                    value=each.get("value", ""),
-                    message=each.get("message", ""),
-                )
-                yield News(f"{uid}.{result['name']}.{number}", message, at)
+                yield News(f"{uid}.{result['name']}.{number}", partial(_measurement, run, result["name"], each), at)
+
+
+def _measurement(run: Json, metric: str, taken: Json) -> AnalysisMeasured:
+    return AnalysisMeasured(
+        **_place(run), metric=metric, phase=taken["phase"], value=taken.get("value", ""), message=taken.get("message", "")
+    )
 
 
 def _recorded(run: Json) -> Iterator[News]:
@@ -69,11 +76,11 @@ def _recorded(run: Json) -> Iterator[News]:
             last = (result.get("measurements") or [{}])[-1]
             at = instant(last.get("finishedAt")) or _end(run)
             text = f"Metric '{result['name']}' Completed. Result: {result['phase']}"
-            yield News(f"{uid}.metric.{result['name']}", _event(run, "Metric", result["phase"], text, at), at)
+            yield News(f"{uid}.metric.{result['name']}", partial(_event, run, "Metric", result["phase"], text, at), at)
     if status.get("phase") in TERMINAL:
         at = _end(run)
         text = f"Analysis Completed. Result: {status['phase']}"
-        yield News(f"{uid}.run", _event(run, "AnalysisRun", status["phase"], text, at), at, is_end=True)
+        yield News(f"{uid}.run", partial(_event, run, "AnalysisRun", status["phase"], text, at), at, is_end=True)
 
 
 def _event(run: Json, of: str, phase: str, text: str, at: datetime) -> EventsRecorded:
@@ -86,8 +93,8 @@ def _event(run: Json, of: str, phase: str, text: str, at: datetime) -> EventsRec
 def _concluded(run: Json) -> Iterator[News]:
     status = run.get("status") or {}
     if status.get("phase") in TERMINAL:
-        message = AnalysisConcluded(**_place(run), phase=status["phase"], message=status.get("message", ""))
-        yield News(concluded_id(run["metadata"]["uid"]), message, _end(run), is_end=True)
+        make = partial(AnalysisConcluded, **_place(run), phase=status["phase"], message=status.get("message", ""))
+        yield News(concluded_id(run["metadata"]["uid"]), make, _end(run), is_end=True)
 
 
 def _end(run: Json) -> datetime:
