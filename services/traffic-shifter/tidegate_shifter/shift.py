@@ -17,6 +17,7 @@ from tidegate.errors import KubeError, Retry, UnknownName
 from tidegate.kube.errors import Transient
 from tidegate.messages import Record, Router, RouterReport, Split, TrafficApplied, TrafficRequested
 from tidegate_shifter import endpoints
+from tidegate_shifter.easing import SECONDS, between
 from tidegate_shifter.router import Ask, Owner, Refused, Stale, TrafficRouter, needed_features, split_within
 from tidegate_shifter.services import switch_services
 from tidegate_shifter.target_groups import TargetGroups
@@ -51,12 +52,19 @@ class Shifter:
     """Holds one instance of each router; `routers` is the registry. `target_groups` where AWS is asked about them."""
 
     def __init__(
-        self, *, kube: Api, routers: Mapping[str, Callable[[Api], TrafficRouter]], target_groups: TargetGroups | None = None
+        self,
+        *,
+        kube: Api,
+        routers: Mapping[str, Callable[[Api], TrafficRouter]],
+        target_groups: TargetGroups | None = None,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._kube = kube
         self._routers = {name: build(kube) for name, build in routers.items()}
         self._target_groups = target_groups
-        self._endpoints = endpoints.Endpoints(kube)
+        self._endpoints = endpoints.Endpoints(kube, sleep=sleep)
+        self._sleep = sleep
+        self._last: dict[tuple[Owner, str], Split] = {}
 
     async def shift(self, request: TrafficRequested) -> Shift:
         owner = Owner(namespace=request.namespace, name=request.name, uid=request.uid)
@@ -117,7 +125,7 @@ class Shifter:
 
     async def _route(self, name: str, router: TrafficRouter, ask: Ask) -> _Part:
         try:
-            report = await router.apply(ask)
+            report = await self._applied(name, router, ask)
         except Stale as stale:
             weight = await _seen_weight(router, ask)
             return _Part(RouterReport(router=name, state="failed", weight=weight, message=str(stale)), again=False)
@@ -125,6 +133,15 @@ class Shifter:
             part = _Part(RouterReport(router=name, state=state_of(problem), message=str(problem)), again=may_pass(problem))
             return part if part.report.state == "pending" else replace(part, records=warnings_of(problem))
         return _Part(report, again=report.state != "applied")
+
+    async def _applied(self, name: str, router: TrafficRouter, ask: Ask) -> RouterReport:
+        """By way of a split that tells the data plane what is to come, and what is to go."""
+        if eased := between(self._last.get((ask.owner, name)), ask.split):
+            await router.apply(replace(ask, split=eased, tell=lambda _: None))
+            await self._sleep(SECONDS)
+        report = await router.apply(ask)
+        self._last[ask.owner, name] = ask.split
+        return report
 
     async def _look(self, name: str, router: TrafficRouter, ask: Ask) -> _Part:
         weight = await _seen_weight(router, ask)

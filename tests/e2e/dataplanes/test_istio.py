@@ -86,8 +86,10 @@ async def test_no_request_fails_through_a_whole_canary_and_an_abort(
         assert_nobody_was_lost(play.entrance, answers, revisions=3)
 
 
-async def test_each_set_of_an_experiment_gets_its_share(plays: list[Play]) -> None:
-    await asyncio.gather(*(play.experiment() for play in plays))
+async def test_each_set_of_an_experiment_gets_its_share_and_no_request_fails(plays: list[Play]) -> None:
+    found = await asyncio.gather(*(play.experiment() for play in plays))
+    for play, answers in zip(plays, found, strict=True):
+        assert_nobody_was_lost(play.entrance, answers, revisions=4)
 
 
 async def test_no_request_fails_when_a_revision_interrupts_another_and_is_promoted_at_once(plays: list[Play]) -> None:

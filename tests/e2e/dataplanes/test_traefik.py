@@ -59,8 +59,9 @@ def refused(events: list[tuple[str, str]]) -> bool:
 
 
 @pytest.mark.dataplanes
-async def test_each_set_of_an_experiment_gets_its_share(scene: Scene, network: Network) -> None:
-    await Play(scene=scene, network=network, entrance=GATEWAY_API).experiment()
+async def test_each_set_of_an_experiment_gets_its_share_and_no_request_fails(scene: Scene, network: Network) -> None:
+    answers = await Play(scene=scene, network=network, entrance=GATEWAY_API).experiment()
+    assert_nobody_was_lost(GATEWAY_API, answers, revisions=4)
 
 
 @pytest.mark.dataplanes

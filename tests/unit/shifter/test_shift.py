@@ -1,6 +1,8 @@
 """One request, carried out: Services first, then every router, each with its own report."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tidegate.errors import Retry
 from tidegate.keys import POD_TEMPLATE_HASH
@@ -8,6 +10,7 @@ from tidegate.kube.errors import Forbidden, ServerUnavailable
 from tidegate.kube.kinds import ENDPOINT_SLICE, SERVICE
 from tidegate.kube.memory import MemoryKube
 from tidegate.messages import Destination, HeaderRoute, Record, Router, RouterReport, ServiceTarget, Split, TrafficRequested
+from tidegate_shifter.easing import SECONDS, between
 from tidegate_shifter.router import Feature, Refused, Stale, needed_features, split_within
 from tidegate_shifter.shift import Shifter, worst_of
 
@@ -195,3 +198,78 @@ def test_the_state_of_several_is_the_worst():
     assert worst_of() == "applied"
     assert worst_of("applied", "pending") == "pending"
     assert worst_of("failed", "applied", "pending") == "failed"
+
+
+# --- what comes and what goes -------------------------------------------------------------------------------------------
+
+
+def experiment(weight, *names):
+    return tuple(Destination(weight=weight, service=name) for name in names)
+
+
+def weights(split):
+    return {each.service: each.weight for each in (split.canary, split.stable, *split.additional)}
+
+
+async def test_an_experiments_services_are_known_before_they_weigh_anything_and_weigh_nothing_before_they_go():
+    router, slept = Scripted(tells=[Record(reason="Told", message="once")]), []
+
+    async def sleep(seconds):
+        slept.append((seconds, len(router.asked)))
+
+    shifter = Shifter(kube=MemoryKube(), routers={"a": lambda _kube: router}, sleep=sleep)
+    for additional in ((), experiment(20, "x", "y"), experiment(20, "x", "y"), ()):
+        done = await shifter.shift(request("a", additional=additional))
+        assert (done.answer.state, [each.message for each in done.records]) == ("applied", ["once"])
+    assert [weights(each.split) for each in router.asked] == [
+        {"canary": 20, "stable": 80},
+        {"canary": 20, "stable": 80, "x": 0, "y": 0},
+        {"canary": 20, "stable": 40, "x": 20, "y": 20},
+        {"canary": 20, "stable": 40, "x": 20, "y": 20},
+        {"canary": 20, "stable": 80, "x": 0, "y": 0},
+        {"canary": 20, "stable": 80},
+    ]
+    assert slept == [(SECONDS, 2), (SECONDS, 5)]
+
+
+async def test_an_abort_takes_all_weight_away_at_once_also_from_an_experiment():
+    router, seen = Scripted(), []
+
+    async def sleep(_seconds):
+        seen.append(weights(router.asked[-1].split))
+
+    shifter = Shifter(kube=MemoryKube(), routers={"a": lambda _kube: router}, sleep=sleep)
+    await shifter.shift(request("a", additional=experiment(20, "x")))
+    await shifter.shift(request("a", canary=0))
+    assert seen == [{"canary": 0, "stable": 100, "x": 0}]
+
+
+async def test_after_a_restart_nothing_that_has_weight_loses_it():
+    """What was there before is not known then."""
+    router = Scripted()
+    await shift(request("a", additional=experiment(20, "x")), a=router)
+    assert [weights(each.split) for each in router.asked] == [{"canary": 20, "stable": 60, "x": 20}]
+
+
+@st.composite
+def splits(draw):
+    names = draw(st.lists(st.sampled_from("xyz"), unique=True))
+    additional = tuple(Destination(weight=draw(st.integers(0, 20)), service=name) for name in names)
+    canary = draw(st.integers(0, 40))
+    stable = 100 - canary - sum(each.weight for each in additional)
+    sides = {"canary": Destination(weight=canary, service="c"), "stable": Destination(weight=stable, service="s")}
+    return Split(**sides, additional=additional)
+
+
+@given(before=splits(), after=splits())
+def test_between_two_splits_only_what_is_in_both_has_weight_and_all_of_both_is_named(before, after):
+    eased = between(before, after)
+    old, new = ({each.service for each in split.additional} for split in (before, after))
+    if eased is None:
+        assert old == new
+        return
+    assert Split.model_validate(eased.model_dump()) == eased  # the sum is right
+    assert {each.service for each in eased.additional} == old | new
+    assert {each.service for each in eased.additional if each.weight} <= old & new
+    assert eased.canary == after.canary
+    assert between(before, before) is None

@@ -135,22 +135,28 @@ class Play:
         await self._ends_on(revision, users)
         return answers
 
-    async def experiment(self) -> None:
-        """Each set of pods of an experiment gets its share beside canary and stable, and all is the new version's in the end."""
+    async def experiment(self) -> Answers:
+        """Each set of pods of an experiment gets its share beside canary and stable, and all is the new version's in the end. Users
+        all the time while pods come and go; the shares are counted between, where no other requests take their turns."""
         templates = [{"name": name, "specRef": of, "weight": 20} for name, of in (("baseline", "stable"), ("candidate", "canary"))]
         steps: list[Object] = [{"setWeight": 10}, {"experiment": {"duration": "1h", "templates": templates}}]
         users = await self.entrance.open(self.scene, self.network, steps=steps, replicas=2, canary=DELAYS)
-        await self.scene.request_image("web", YELLOW)
-        weights = (await self.scene.until("web", lends_traffic))["status"]["canary"]["weights"]
-        shares = {weights["stable"]["podTemplateHash"]: 0.5, weights["canary"]["podTemplateHash"]: 0.1}
-        shares |= {each["podTemplateHash"]: 0.2 for each in weights["additional"]}
+        async with users.under_load() as coming:
+            await self.scene.request_image("web", YELLOW)
+            weights = (await self.scene.until("web", lends_traffic))["status"]["canary"]["weights"]
+            shares = {weights["stable"]["podTemplateHash"]: 0.5, weights["canary"]["podTemplateHash"]: 0.1}
+            shares |= {each["podTemplateHash"]: 0.2 for each in weights["additional"]}
+            await coming.until(lambda: all(coming.by[revision] > 20 for revision in shares))
         for revision, share in shares.items():
             await users.until_shared(revision, share)
         given = await users.sample(users.telling)
         assert all(users.shows(given, revision, share) for revision, share in shares.items()), f"{shares} asked for; {given}"
-        await self.scene.command("web", "promote-full")
-        yellow = (await self.scene.until("web", healthy_on(YELLOW)))["status"]["stableRS"]
-        await users.until_shared(yellow, 1.0)
+        async with users.under_load() as going:
+            await self.scene.command("web", "promote-full")
+            yellow = (await self.scene.until("web", healthy_on(YELLOW)))["status"]["stableRS"]
+            await only_pods_of(self.scene, yellow)
+        await self._ends_on(yellow, users)
+        return coming + going
 
     async def _met(self, image: str, answers: Answers) -> str:
         """The new revision, once users were served by it."""

@@ -31,6 +31,9 @@ class Answers:
     def total(self) -> int:
         return self.by.total() + len(self.failed)
 
+    def __add__(self, other: "Answers") -> "Answers":
+        return Answers(by=self.by + other.by, failed=self.failed + other.failed, late=self.late + other.late)
+
     async def until(self, condition: Callable[[], bool]) -> None:
         """While they are under load."""
         async with asyncio.timeout(PATIENCE):
