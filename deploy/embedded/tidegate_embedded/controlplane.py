@@ -160,6 +160,7 @@ class ControlPlane:
     def restart_apiserver(self) -> None:
         """Bring the API server (back) on the same port and data, and wait for it. Kills it first if it still runs."""
         self.kill_apiserver()
+        cut_torn_line(self.layout.audit_log)
         self._processes[parts.APISERVER].start()
         self._wait("the API server to be ready", self._is_ready)
 
@@ -294,6 +295,15 @@ def _data_folder(keep: Path | None) -> Path:
     if any(keep.iterdir()):
         raise ControlPlaneError(f"keep={keep}: must be a new or an empty folder; going on from old data is not supported")
     return keep.resolve()
+
+
+def cut_torn_line(log: Path) -> None:
+    """What a killed process was writing would run into the first line of the next one, and no reader could take them apart."""
+    if not log.exists():
+        return
+    with log.open("rb+") as file:
+        content = file.read()
+        file.truncate(content.rfind(b"\n") + 1)
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -12,6 +12,7 @@ import yaml
 
 from tidegate_embedded import ControlPlane, ControlPlaneError, Options
 from tidegate_embedded.api import CallError, Client
+from tidegate_embedded.controlplane import cut_torn_line
 from tidegate_embedded.testing import create_namespace, wait_until
 
 pytestmark = pytest.mark.integration
@@ -91,6 +92,14 @@ def test_the_audit_log_says_who_wrote_what_with_which_user_agent(control_plane: 
     assert (line["userAgent"], line["user"]["username"], line["responseStatus"]["code"]) == ("tidegate-embedded", "admin", 201)
     agents = {line["userAgent"].partition("/")[0] for line in lines}
     assert {"kube-controller-manager", "kube-scheduler"} <= agents
+
+
+@pytest.mark.parametrize(("left", "kept"), [(b'{"a":1}\n{"b', b'{"a":1}\n'), (b'{"a":1}\n', b'{"a":1}\n'), (b'{"a', b"")])
+def test_a_line_left_half_written_by_a_killed_api_server_does_not_spoil_the_next(left: bytes, kept: bytes, tmp_path: Path) -> None:
+    log = tmp_path / "audit.log"
+    log.write_bytes(left)
+    cut_torn_line(log)
+    assert log.read_bytes() == kept
 
 
 def test_a_second_one_side_by_side_survives_the_death_of_its_api_server(control_plane: ControlPlane) -> None:
