@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 MAX_FAILURES = 10
 MAX_DELIVERIES = 20
 FIRST_DELAY, LONGEST_DELAY = 0.2, 30.0
+AHEAD = 2  # times as many messages are in hand as are handled at a time
 
 Handler = Callable[[Any, Envelope], Awaitable[None]]
 Handlers = Mapping[type[Message], Handler]
@@ -109,7 +110,10 @@ class Consumption:
         return self._declaration.name
 
     def _room(self) -> int:
-        return MAX_ACK_PENDING - len(self._works)
+        """What can be begun soon: the rest is another replica's to take, and costs nothing while the server keeps it. A key that
+        waits for a retry takes no room from the others, however much stands behind it."""
+        beginning = sum(not queue[0].attempts for queue in self._queues.values() if queue)
+        return min(MAX_ACK_PENDING - len(self._works), AHEAD * self._declaration.concurrency - beginning)
 
     # --- arrival --------------------------------------------------------------------------------------------------------
 
@@ -161,6 +165,7 @@ class Consumption:
                         await self._handle(work)
             except Retry as error:
                 work.attempts += 1
+                self._pull.room_made()
                 await self._pause(work, delay_of(work.attempts) if error.after is None else error.after)
             else:
                 return

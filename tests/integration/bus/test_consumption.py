@@ -2,18 +2,24 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 import pytest
 
-from tidegate.bus import PLANNER_REQUESTS
+from tidegate.bus import NOTIFIER_OUTCOMES, PLANNER_REQUESTS
+from tidegate.bus.consumer import AHEAD
 from tidegate.errors import Retry
-from tidegate.messages import REQUESTS, RolloutCommanded, RolloutRequested
+from tidegate.messages import REQUESTS, RolloutCommanded, RolloutOutcome, RolloutRequested
 
 pytestmark = pytest.mark.integration
 
 
 def commanded(name, verb="pause", revision=None):
     return RolloutCommanded(namespace="bus", name=name, verb=verb, revision=revision)
+
+
+def paused(name):
+    return RolloutOutcome(namespace="bus", name=name, verb="paused", uid="u-1", revision=1, hash="abc")
 
 
 @pytest.fixture(autouse=True)
@@ -151,3 +157,39 @@ async def test_both_kinds_of_request_share_one_order(bus, name, until):
     bus.consume(PLANNER_REQUESTS, {RolloutRequested: requested, RolloutCommanded: command})
     await until(lambda: len(seen) == 2)
     assert seen == ["requested", "abort"]
+
+
+async def test_no_more_is_taken_than_can_be_begun_soon_so_that_other_replicas_find_work(bus, name, until):
+    go_on = asyncio.Event()
+    handled = []
+
+    async def slow(message, envelope):
+        await go_on.wait()
+        handled.append(message.name)
+
+    names = [f"{name}-{number}" for number in range(60)]
+    for each in names:
+        await bus.publish(paused(each))
+    taken = bus.consume(replace(NOTIFIER_OUTCOMES, name=f"few-{name}", concurrency=4), {RolloutOutcome: slow})
+    await until(lambda: taken.waiting)
+    await asyncio.sleep(0.5)
+    assert taken.waiting <= AHEAD * 4
+    go_on.set()
+    await until(lambda: set(names) <= set(handled))
+
+
+async def test_what_waits_behind_a_retry_takes_no_room_from_others(bus, name, until):
+    handled = []
+
+    async def handle(message, envelope):
+        if message.name == name:
+            raise Retry("not now", after=60)
+        handled.append(message.name)
+
+    for _ in range(40):
+        await bus.publish(paused(name))
+    others = [f"{name}-{number}" for number in range(20)]
+    for each in others:
+        await bus.publish(paused(each))
+    bus.consume(replace(NOTIFIER_OUTCOMES, name=f"few-{name}", concurrency=2), {RolloutOutcome: handle})
+    await until(lambda: set(others) <= set(handled))
