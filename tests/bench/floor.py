@@ -6,11 +6,12 @@ scheduler and the pods take. A rollout's time divided by this one's says what th
 
 import asyncio
 import time
-from typing import Any, Self
+from typing import Any
 
-from tidegate.kube.cache import Cache
+from watched import Watched
+
 from tidegate.kube.client import Kube
-from tidegate.kube.kinds import NAMESPACE, REPLICA_SET
+from tidegate.kube.kinds import REPLICA_SET
 
 PATIENCE = 240.0
 
@@ -30,25 +31,13 @@ def replica_set(namespace: str, app: str, version: str, *, replicas: int) -> dic
     }
 
 
-class Floor:
+class Floor(Watched):
     """ReplicaSets in one namespace, watched."""
 
     def __init__(self, kube: Kube, namespace: str) -> None:
-        self._kube, self._namespace = kube, namespace
-        self._cache = Cache(kube, REPLICA_SET, namespace=namespace)
+        super().__init__(kube, REPLICA_SET, namespace)
         self._waits: dict[str, asyncio.Event] = {}
         self._cache.on_change(lambda _type, old, new: self._changed(new or old))
-
-    async def __aenter__(self) -> Self:
-        await self._kube.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self._namespace}})
-        self._task = asyncio.create_task(self._cache.run())
-        await self._cache.synced.wait()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        await self._kube.delete(NAMESPACE, None, self._namespace)
 
     async def create(self, apps: list[str], *, replicas: int) -> None:
         await asyncio.gather(*(self._grow(app, "v0", replicas, replicas) for app in apps))

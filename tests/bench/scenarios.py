@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
+
+from watched import Watched
 
 from tidegate.keys import API_VERSION
-from tidegate.kube.cache import Cache
 from tidegate.kube.client import Kube
-from tidegate.kube.kinds import NAMESPACE, ROLLOUT
+from tidegate.kube.kinds import ROLLOUT
 
 PATIENCE = 240.0
 STEPS = [{"setWeight": weight} for weight in (20, 40, 60, 80)]
@@ -31,27 +32,14 @@ def rollout(namespace: str, name: str, *, replicas: int, image: str = "demo:v0")
     }
 
 
-class Fleet:
+class Fleet(Watched):
     """Rollouts in one namespace, watched."""
 
     def __init__(self, kube: Kube, namespace: str) -> None:
-        self._kube, self._namespace = kube, namespace
-        self._cache = Cache(kube, ROLLOUT, namespace=namespace)
+        super().__init__(kube, ROLLOUT, namespace)
         self._changed = asyncio.Event()
         self._cache.on_change(lambda *_: self._changed.set())
         self._done_at: dict[str, float] = {}
-
-    async def __aenter__(self) -> Self:
-        manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self._namespace}}
-        await self._kube.create(NAMESPACE, manifest)
-        self._task = asyncio.create_task(self._cache.run())
-        await self._cache.synced.wait()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        await self._kube.delete(NAMESPACE, None, self._namespace)
 
     async def create(self, names: list[str], *, replicas: int) -> None:
         await asyncio.gather(*(self._kube.create(ROLLOUT, rollout(self._namespace, name, replicas=replicas)) for name in names))
