@@ -4,6 +4,7 @@ Rule of this file: pure. The planner decides that a run must exist and how it is
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,7 +99,11 @@ def wanted_runs(at: Situation) -> list[StartAnalysis]:
     if at.progress.inconclusive or at.spec.paused:
         return []
     missing = (each for each in runs_in_use(at) if each.run is None and (each.kind != STEP or not at.progress.pauses))
-    return [StartAnalysis(manifest=_manifest(at, each)) for each in missing if not _hindrance(at, each)]
+    runs = []
+    for each in missing:
+        with suppress(ArgumentError):  # `_hindrance` says in the status what is waited for
+            runs.append(StartAnalysis(manifest=_manifest(at, each)))
+    return runs
 
 
 def _hindrance(at: Situation, wanted: RunInUse) -> str:
