@@ -90,8 +90,9 @@ def answered(at: Situation, request: TrafficRequested) -> bool:
 def awaited(at: Situation, request: TrafficRequested | None) -> Traffic | None:
     """What the traffic-shifter last said of this very request, if it is not done."""
     traffic = at.seen.traffic
-    answers_it = request is not None and traffic is not None and traffic.digest == request.digest
-    return traffic if answers_it and traffic is not None and traffic.state not in {ASKED, "applied"} else None
+    if request is None or traffic is None or traffic.digest != request.digest:
+        return None
+    return None if traffic.state in {ASKED, "applied"} else traffic
 
 
 # --- Services ----------------------------------------------------------------------------------------------------------
