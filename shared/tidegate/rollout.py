@@ -4,7 +4,7 @@ Rule of this file: it reads, it decides nothing. Defaults are those of `argo-beh
 appear here and in the validation, nowhere else on the deciding side.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -119,9 +119,10 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Canary:
-    """`steps_hash` changes with the steps: an edited plan restarts at its first step."""
+    """`entries`: what each entry of the plan asks for, first what decides when it is done. `steps_hash` changes with the steps: an
+    edited plan restarts at its first step."""
 
-    steps: tuple[Step, ...] = ()
+    entries: tuple[tuple[Step, ...], ...] = ()
     steps_hash: str = ""
     max_surge: int | str | None = None
     max_unavailable: int | str | None = None
@@ -143,6 +144,15 @@ class Canary:
     canary_metadata: Json = field(default_factory=dict)
     stable_metadata: Json = field(default_factory=dict)
     anti_affinity: Json | None = None
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return tuple(entry[0] for entry in self.entries)
+
+    def asked(self, *, until: int | None = None) -> tuple[Step, ...]:
+        """All that the plan has asked for once it has come to step `until`, in its order; without it all that it ever will."""
+        reached = self.entries if until is None else self.entries[: until + 1]
+        return tuple(kind for entry in reached for kind in entry)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,33 +218,37 @@ def spec_of(manifest: Json) -> Spec:
     )
 
 
-def step_of(entry: Json) -> Step:
-    """One entry of `canary.steps`. Several kinds in one entry: the order here decides (`argo-behaviour.md` 4)."""
-    if entry.get("pause") is not None:
-        duration = entry["pause"].get("duration")
-        return Pause(None) if duration is None else Pause(pause_duration(duration), str(duration))
-    if entry.get("setCanaryScale") is not None:
-        scale = entry["setCanaryScale"]
-        matching = bool(scale.get("matchTrafficWeight"))
-        return SetCanaryScale(None, None) if matching else SetCanaryScale(scale.get("replicas"), scale.get("weight"))
-    if entry.get("setWeight") is not None:
-        return SetWeight(entry["setWeight"])
-    if entry.get("experiment") is not None:
-        return Experiment(entry["experiment"])
-    if entry.get("analysis") is not None:
-        return Analysis(entry["analysis"])
-    return _routing_step(entry)
+def kinds_of(entry: Json) -> tuple[Step, ...]:
+    """All that one entry of `canary.steps` asks for. The first decides when it is done (`argo-behaviour.md` 4), weights, scales and
+    routes hold beside it."""
+    found = [read(entry[kind]) for kind, read in _READERS.items() if entry.get(kind) is not None]
+    return tuple(found) or (Plugin("", None),)
 
 
-def _routing_step(entry: Json) -> Step:
-    if entry.get("setHeaderRoute") is not None:
-        route = entry["setHeaderRoute"]
-        return SetHeaderRoute(route.get("name", ""), tuple(route.get("match") or ()))
-    if entry.get("setMirrorRoute") is not None:
-        route = entry["setMirrorRoute"]
-        return SetMirrorRoute(route.get("name", ""), tuple(route.get("match") or ()), route.get("percentage"))
-    plugin = entry.get("plugin") or {}
-    return Plugin(plugin.get("name", ""), plugin.get("config"))
+def _pause(pause: Json) -> Pause:
+    duration = pause.get("duration")
+    return Pause(None) if duration is None else Pause(pause_duration(duration), str(duration))
+
+
+def _scale(scale: Json) -> SetCanaryScale:
+    matching = bool(scale.get("matchTrafficWeight"))
+    return SetCanaryScale(None, None) if matching else SetCanaryScale(scale.get("replicas"), scale.get("weight"))
+
+
+def _mirror(route: Json) -> SetMirrorRoute:
+    return SetMirrorRoute(route.get("name", ""), tuple(route.get("match") or ()), route.get("percentage"))
+
+
+_READERS: Mapping[str, Callable[[Any], Step]] = {
+    "pause": _pause,
+    "setCanaryScale": _scale,
+    "setWeight": SetWeight,
+    "experiment": Experiment,
+    "analysis": Analysis,
+    "setHeaderRoute": lambda route: SetHeaderRoute(route.get("name", ""), tuple(route.get("match") or ())),
+    "setMirrorRoute": _mirror,
+    "plugin": lambda plugin: Plugin(plugin.get("name", ""), plugin.get("config")),
+}
 
 
 def selector_text(selector: Json) -> str:
@@ -259,7 +273,7 @@ def _canary(canary: Json) -> Canary:
     threshold = canary.get("replicaProgressThreshold")
     steps: Sequence[Json] = canary.get("steps") or ()
     return Canary(
-        steps=tuple(step_of(entry) for entry in steps),
+        entries=tuple(kinds_of(entry) for entry in steps),
         steps_hash=steps_hash(steps),
         max_surge=canary.get("maxSurge"),
         max_unavailable=canary.get("maxUnavailable"),

@@ -239,8 +239,8 @@ class _Teller:
         now = self._now
         if now.promoted or now.abort:
             return "promoted" if now.promoted else "aborted"
-        reached = list(enumerate(self._steps()[: (now.step or 0) + 1]))
-        weights = ((index, step.weight) for index, step in reversed(reached) if isinstance(step, SetWeight))
+        reached = list(enumerate(self._plan().entries[: (now.step or 0) + 1]))
+        weights = ((index, kind.weight) for index, entry in reversed(reached) for kind in entry if isinstance(kind, SetWeight))
         return str(next((index for index, weight in weights if weight == now.weight), now.step))
 
     def _step_outcomes(self) -> Iterator[Outcome]:
@@ -285,8 +285,11 @@ class _Teller:
             yield index, steps[index]
 
     def _steps(self) -> tuple[Step, ...]:
-        """Of the plan that the status is of: it may have been edited between a step's end and this look."""
-        return (self._seen.former_steps or self._strategy.steps) if isinstance(self._strategy, Canary) else ()
+        return self._plan().steps
+
+    def _plan(self) -> Canary:
+        """The one that the status is of: it may have been edited between a step's end and this look."""
+        return (self._seen.former_plan or self._strategy) if isinstance(self._strategy, Canary) else Canary()
 
     def _outcome(
         self,

@@ -14,7 +14,7 @@ from tidegate.kube.kinds import DEPLOYMENT, POD_TEMPLATE, REPLICA_SET
 from tidegate.kube.selectors import labels_match
 from tidegate.messages import TrafficRequested
 from tidegate.plugins import Plugins
-from tidegate.rollout import BlueGreen, Canary, Experiment, Spec, Step, selector_text, spec_of
+from tidegate.rollout import BlueGreen, Canary, Experiment, Spec, selector_text, spec_of
 from tidegate_planner.owned_experiments import experiment_of
 from tidegate_planner.readings import (
     analyses_of,
@@ -176,7 +176,7 @@ class Observer:
             create_errors=self._world.create_errors.get(uid, {}),
             step_answers=dict(self._world.step_answers.get(uid, {})),
             disabled_plugins=frozenset(name for name, enabled in (self._world.step_plugins or {}).items() if not enabled),
-            former_steps=self._former_steps(uid, spec, status),
+            former_plan=self._former_plan(uid, spec, status),
             least_fence=max(self._world.least_fence, self._world.fences.get(uid, 0)),
         )
         self._world.fences[uid] = seen.fence
@@ -224,15 +224,15 @@ class Observer:
             self._former[uid] = former
         return reading
 
-    def _former_steps(self, uid: str, spec: Spec | None, status: Json) -> tuple[Step, ...]:
+    def _former_plan(self, uid: str, spec: Spec | None, status: Json) -> Canary | None:
         """The plan that the status is still of, while an edit of it has not been decided upon."""
         former, present = self._former.get(uid), spec.strategy if spec else None
         if former is None or not isinstance(present, Canary):
-            return ()
+            return None
         if former.steps_hash == status.get("currentStepHash") != present.steps_hash:
-            return former.steps
+            return former
         del self._former[uid]
-        return ()
+        return None
 
     def _references(self, manifest: Json, routing: FoundObjects) -> References:
         namespace = manifest["metadata"]["namespace"]

@@ -291,7 +291,7 @@ def _hash(replica_set: ReplicaSet | None) -> str:
 def _header_routes(at: Situation) -> tuple[HeaderRoute, ...]:
     """Those that the steps up to now have set and not removed again."""
     routes: dict[str, HeaderRoute] = {}
-    for step in at.canary.steps[: (at.progress.step_index or 0) + 1]:
+    for step in at.canary.asked(until=at.progress.step_index or 0):
         if isinstance(step, SetHeaderRoute):
             routes.pop(step.name, None)
             if step.match:
@@ -301,7 +301,7 @@ def _header_routes(at: Situation) -> tuple[HeaderRoute, ...]:
 
 def _mirror_routes(at: Situation) -> tuple[MirrorRoute, ...]:
     routes: dict[str, MirrorRoute] = {}
-    for step in at.canary.steps[: (at.progress.step_index or 0) + 1]:
+    for step in at.canary.asked(until=at.progress.step_index or 0):
         if isinstance(step, SetMirrorRoute):
             routes.pop(step.name, None)
             if step.match:

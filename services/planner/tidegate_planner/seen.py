@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from tidegate import keys
-from tidegate.rollout import Spec, Step
+from tidegate.rollout import Canary, Spec
 from tidegate_planner.replicas import Count
 from tidegate_planner.step_calls import Answer
 
@@ -202,7 +202,7 @@ class Seen:
     `orphans` match the selector and have no controller; `strangers` have this one and match no more. `taken_names` are names of
     ReplicaSets and Experiments that exist but are not ours or not equal: the next hash or number must differ (`argo-behaviour.md`
     2.3, 10). `create_errors` maps a hash to the API server's refusal of its ReplicaSet. `step_answers`: the last word of each
-    plugin about this rollout. `pods` is None as long as nobody needs to know them (`podneeds`). `former_steps`: the plan that the
+    plugin about this rollout. `pods` is None as long as nobody needs to know them (`podneeds`). `former_plan`: the plan that the
     status is of, while the spec holds an edited one that nothing was decided upon yet.
     """
 
@@ -234,7 +234,7 @@ class Seen:
     least_fence: int = 0
     step_answers: Mapping[str, Answer] = field(default_factory=dict)
     disabled_plugins: frozenset[str] = frozenset()
-    former_steps: tuple[Step, ...] = ()
+    former_plan: Canary | None = None
 
     @property
     def fence(self) -> int:

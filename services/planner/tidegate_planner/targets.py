@@ -23,7 +23,7 @@ from tidegate_planner.situation import Situation
 
 def weight_at(index: int, canary: Canary) -> int:
     """The nearest setWeight at or before step `index`, 0 before the first."""
-    return next((step.weight for step in reversed(canary.steps[: index + 1]) if isinstance(step, SetWeight)), 0)
+    return next((step.weight for step in reversed(canary.asked(until=index)) if isinstance(step, SetWeight)), 0)
 
 
 def recorded_weights(at: Situation) -> RecordedWeights | None:
@@ -73,7 +73,7 @@ def stepped_down(at: Situation, behind: ReplicaSet | None) -> int:
     if recorded is None or behind is None or behind.available == 0 or behind.hash != recorded_hash(at):
         return 0
     return stepped_down_weight(
-        set_weights=[step.weight for step in at.canary.steps if isinstance(step, SetWeight)],
+        set_weights=[step.weight for step in at.canary.asked() if isinstance(step, SetWeight)],
         replicas=at.spec.replicas,
         stable_available=stable.available if stable else 0,
         canary_available=behind.available,
@@ -87,7 +87,7 @@ def canary_scale(progress: Progress, canary: Canary) -> CanaryScale | None:
     keeps_after_abort = canary.abort_scale_down_delay == 0
     if current_step(progress, canary) is None or (progress.abort and not keeps_after_abort):
         return None
-    for step in reversed(canary.steps[: (progress.step_index or 0) + 1]):
+    for step in reversed(canary.asked(until=progress.step_index or 0)):
         if isinstance(step, SetCanaryScale):
             by_weight = step.replicas is None and step.weight is None
             return None if by_weight else CanaryScale(step.replicas, step.weight)

@@ -9,7 +9,7 @@ from tidegate import keys
 from tidegate.durations import rfc3339
 from tidegate.messages import Split, TrafficRequested
 from tidegate_planner.decide import decide
-from tidegate_planner.plan import Plan, ScaleReplicaSet, ShiftTraffic
+from tidegate_planner.plan import Plan, ScaleReplicaSet, ShiftTraffic, StartAnalysis
 from tidegate_planner.seen import ReplicaSet, Seen, Traffic
 from tidegate_planner.simulation.views import NOW, a_set, a_status, a_view, hash_of, services_on
 
@@ -65,6 +65,7 @@ SCALES = [
     pytest.param([BY_NUMBER, WEIGHT, PAUSE], 1, {}, 3, id="beyond the next weight"),
     pytest.param([WEIGHT, BY_NUMBER, FOLLOWING, PAUSE], 2, {}, 1, id="until it is to follow the traffic"),
     pytest.param([WEIGHT, BY_NUMBER, BY_WEIGHT, PAUSE], 2, {}, 3, id="the nearest counts"),
+    pytest.param([WEIGHT, {**PAUSE, **BY_NUMBER}], 1, {}, 3, id="also beside a pause"),
     pytest.param([WEIGHT, BY_NUMBER], 2, {}, 4, id="at the end all pods are wanted"),
     pytest.param([BY_NUMBER, WEIGHT], 0, {"abort": True}, 0, id="not after an abort"),
     pytest.param(
@@ -82,6 +83,30 @@ def test_a_scale_is_in_force_from_its_step_on(steps: Any, step: int, given: Any,
 
 def test_pods_asked_for_by_number_get_the_weight_of_their_step() -> None:
     assert split(view(a_set("v2", 3, revision=2), OLD, step=1, steps=[BY_NUMBER, WEIGHT])).canary.weight == 25
+
+
+BOTH = {"setCanaryScale": {"replicas": 3}, "setWeight": 50}
+
+
+def test_an_entry_with_a_scale_and_a_weight_gets_its_pods_then_its_weight_and_is_then_done() -> None:
+    steps = [WEIGHT, BOTH, PAUSE]
+    few = view(a_set("v2", 1, revision=2), OLD, step=1, steps=steps, weight=25)
+    assert (sizes(confirmed(few)), split(few).canary.weight) == ({"v2": 3}, 25)
+    enough = view(a_set("v2", 3, revision=2), OLD, step=1, steps=steps, weight=25)
+    assert (split(enough).canary.weight, decide(enough, NOW).status["currentStepIndex"]) == (50, 1)
+    assert confirmed(enough).status["currentStepIndex"] == 2
+
+
+def test_an_analysis_beside_a_scale_is_not_begun_only_to_be_ended_when_the_pods_are_there() -> None:
+    steps = [WEIGHT, {**BY_NUMBER, "analysis": {"templates": [{"templateName": "check"}]}}, PAUSE]
+    plan = decide(view(a_set("v2", 1, revision=2), OLD, step=1, steps=steps, weight=25), NOW)
+    assert not [each for each in plan.actions if isinstance(each, StartAnalysis)]
+
+
+def test_a_route_beside_a_weight_is_set_with_it() -> None:
+    steps = [{**WEIGHT, "setHeaderRoute": {"name": "h", "match": MATCH}}, PAUSE]
+    found = split(view(a_set("v2", 1, revision=2), OLD, step=0, steps=steps, routing={"managedRoutes": [{"name": "h"}]}))
+    assert (found.canary.weight, [route.name for route in found.header_routes]) == (25, ["h"])
 
 
 # --- how many are enough -------------------------------------------------------------------------------------------------

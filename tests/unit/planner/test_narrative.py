@@ -510,5 +510,5 @@ def test_a_step_that_ended_just_before_its_plan_was_edited_is_told_in_the_words_
     edited = a_view("v2", *paused.replica_sets, status=paused.status, canary={"steps": [{"setWeight": 50}, {"pause": {}}]})
     assert paused.spec is not None
     assert isinstance(paused.spec.strategy, Canary)
-    told = reader.read(replace(edited, former_steps=paused.spec.strategy.steps))
+    told = reader.read(replace(edited, former_plan=paused.spec.strategy))
     assert "Rollout step 1/4 completed (setWeight: 25)" in [record.message for record in told.records]

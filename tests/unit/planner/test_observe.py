@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tidegate import keys
 from tidegate.kube.kinds import ANALYSIS_RUN, ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, REPLICA_SET, ROLLOUT, SERVICE
-from tidegate.rollout import Canary, Step
+from tidegate.rollout import Canary
 from tidegate.testing import a_rollout, a_service, an_analysis_template
 from tidegate_planner.readings import (
     analyses_of,
@@ -56,20 +56,20 @@ def test_a_manifest_is_read_once_per_generation(shell: Shell) -> None:
 def test_the_plan_that_the_status_is_of_is_kept_until_an_edited_one_was_decided_upon(shell: Shell) -> None:
     hashes: dict[tuple[int, ...], dict[str, Any]] = {}
 
-    def plan(*weights: int, status: dict[str, Any] | None = None) -> tuple[Step, ...]:
+    def plan(*weights: int, status: dict[str, Any] | None = None) -> list[str]:
         shell.put(ROLLOUT, {**a_rollout(steps=[{"setWeight": weight} for weight in weights]), "status": status or {}})
         seen = shell.see()
         assert seen.spec is not None
         assert isinstance(seen.spec.strategy, Canary)
         hashes[weights] = {"currentStepHash": seen.spec.strategy.steps_hash}
-        return seen.former_steps
+        return [str(step) for step in seen.former_plan.steps] if seen.former_plan else []
 
     plan(25)
-    assert plan(25, status=hashes[25,]) == ()
+    assert plan(25, status=hashes[25,]) == []
     for edited in (50, 75):
-        assert [str(step) for step in plan(edited, status=hashes[25,])] == ["setWeight: 25"]
-    assert plan(75, status=hashes[75,]) == ()
-    assert plan(75, status=hashes[25,]) == (), "it is forgotten then"
+        assert plan(edited, status=hashes[25,]) == ["setWeight: 25"]
+    assert plan(75, status=hashes[75,]) == []
+    assert plan(75, status=hashes[25,]) == [], "it is forgotten then"
 
 
 def test_a_collision_changes_the_hash_without_a_new_generation(shell: Shell) -> None:

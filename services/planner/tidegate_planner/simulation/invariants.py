@@ -92,7 +92,7 @@ def check_capacity(seen: Seen, split: Split, serving: int) -> None:
     """N16: a share that grows is carried by pods that serve, but where their number was given apart from the weight, or the owner
     said that fewer will do (`replicaProgressThreshold`)."""
     canary = canary_of(seen)
-    if canary is None or seen.spec is None or any(isinstance(step, SetCanaryScale) for step in canary.steps):
+    if canary is None or seen.spec is None or any(isinstance(kind, SetCanaryScale) for kind in canary.asked()):
         return
     if canary.threshold is not None:
         return
