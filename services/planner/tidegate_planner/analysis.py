@@ -95,8 +95,9 @@ def measures(at: Situation) -> bool:
 
 def wanted_runs(at: Situation) -> list[StartAnalysis]:
     """Runs that must exist and do not. A pause step is what a background run measures through, so it begins there too; a step's own
-    run waits for every pause, and each for the one that an inconclusive run asked for (7.7)."""
-    if at.progress.inconclusive or at.spec.paused:
+    run waits for every pause, and each for the one that an inconclusive run asked for (7.7). `spec.paused` holds none up: it holds
+    pods and steps, and what has users stays under watch."""
+    if at.progress.inconclusive:
         return []
     missing = (each for each in runs_in_use(at) if each.run is None and (each.kind != STEP or not at.progress.pauses))
     runs = []

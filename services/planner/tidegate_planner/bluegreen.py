@@ -40,18 +40,18 @@ SECTION = "blueGreen"
 def advanced(at: Situation) -> Progress:
     """One look moves it by one thing at most: each one (judged, paused, accepted, switched, promoted) waits for something seen."""
     progress = at.progress
-    if at.spec.paused or progress.abort or progress.fully_promoted:
+    if progress.abort or progress.fully_promoted:
         return progress
-    if _is_new(at) and cutover.returns_in_time(at):
+    if not at.spec.paused and _is_new(at) and cutover.returns_in_time(at):
         return accepted(progress)
-    if at.within_window and not progress.preview_accepted:
+    if not at.spec.paused and at.within_window and not progress.preview_accepted:
         return accepted(at_end(progress, steps=None))
     verdict = analysis.verdict(at)
     if verdict.abort_reason is not None:
         return aborted(progress, reason=verdict.abort_reason, now=rfc3339(at.now), steps=None)
     if verdict.inconclusive is not None:
         return paused(progress, reason=verdict.inconclusive, now=rfc3339(at.now))
-    if progress.inconclusive:
+    if at.spec.paused or progress.inconclusive:
         return progress
     if cutover.done(at):
         return _after_switch(at)

@@ -44,16 +44,27 @@ def advanced(at: Situation) -> Progress:
 
 
 def _once(at: Situation) -> Progress:
-    progress = at.progress
-    if at.spec.paused or progress.abort or progress.fully_promoted:
-        return progress
-    progress = experiment_step.without_outdated_pause(at)
-    at = replace(at, progress=progress)
+    if at.progress.abort or at.progress.fully_promoted:
+        return at.progress
+    at = replace(at, progress=experiment_step.without_outdated_pause(at))
+    judged = _judged(at)
+    if judged is not None:
+        return judged
+    return at.progress if at.spec.paused else _walked_on(at)
+
+
+def _judged(at: Situation) -> Progress | None:
+    """What a verdict makes of it, also while `spec.paused`: the canary has users then, too."""
     for verdict in (analysis.verdict(at), experiment_step.verdict(at)):
         if verdict.abort_reason is not None:
-            return aborted(progress, reason=verdict.abort_reason, now=rfc3339(at.now), steps=at.steps)
+            return aborted(at.progress, reason=verdict.abort_reason, now=rfc3339(at.now), steps=at.steps)
         if verdict.inconclusive is not None:
-            return paused(progress, reason=verdict.inconclusive, now=rfc3339(at.now))
+            return paused(at.progress, reason=verdict.inconclusive, now=rfc3339(at.now))
+    return None
+
+
+def _walked_on(at: Situation) -> Progress:
+    progress = at.progress
     if progress.promote_full:
         return _promoted_if_available(at, FULL_PROMOTION)
     if at.within_window:

@@ -161,6 +161,17 @@ def test_a_bad_verdict_aborts_in_the_runs_own_words(config: Any, active: str, su
     assert status["blueGreen"][f"{suffix}PromotionAnalysisRunStatus"]["status"] == phase
 
 
+@pytest.mark.parametrize(("phase", "shown"), [(None, "Paused"), ("Failed", "Degraded"), ("Successful", "Paused")])
+def test_a_preview_that_is_paused_by_hand_is_judged_but_gets_no_users(phase: str | None, shown: str) -> None:
+    """5.1, 5.3."""
+    runs = () if phase is None else (run(f"{BASE}-pre", phase, "PrePromotion"),)
+    section = {"prePromotionAnalysisRunStatus": {"name": f"{BASE}-pre", "status": "Running"}} if runs else {}
+    view = updating(config=PRE, blueGreen=section, runs=runs)
+    plan = decide(replace(view, spec=a_view("v2", blue_green={**NAMES, **PRE}, spec={"paused": True}).spec), NOW)
+    assert (plan.status["phase"], moves(plan)) == (shown, False)
+    assert started(plan) == ([] if runs else [f"{BASE}-pre"])
+
+
 def test_after_a_retry_the_preview_is_measured_anew_though_its_pods_come_later() -> None:
     bad = run(f"{BASE}-pre", "Failed", "PrePromotion")
     section = {"prePromotionAnalysisRunStatus": {"name": bad.name, "status": "Failed"}}

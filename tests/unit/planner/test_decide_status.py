@@ -230,11 +230,34 @@ def test_a_background_run_measures_through_a_pause_though_nothing_came_before_it
     assert len(started(a_view("v2", *sets, status=status, canary=canary))) == 1  # a planner that died before it asked for the run
 
 
-@pytest.mark.parametrize("stop", [{"pauseConditions": [{"reason": "InconclusiveAnalysisRun"}]}, {}])
-def test_no_run_begins_after_an_inconclusive_one_or_while_paused_by_hand(stop: dict[str, Any]) -> None:
+def test_no_run_begins_after_an_inconclusive_one() -> None:
     canary = {"steps": STEPS, "analysis": CHECK["analysis"]}
+    stop = {"pauseConditions": [{"reason": "InconclusiveAnalysisRun"}]}
     sets, status = (a_set("v2", 1, revision=2), a_set("v1", 3)), a_status("v2", "v1", 0, STEPS, **stop)
-    assert started(a_view("v2", *sets, status=status, canary=canary, spec={"paused": not stop})) == []
+    assert started(a_view("v2", *sets, status=status, canary=canary)) == []
+
+
+BY_HAND = {"spec": {"paused": True}}
+
+
+def test_what_is_paused_by_hand_is_measured_all_the_same() -> None:
+    """3.5, 7.7: a pause holds pods and steps, and what has users stays under watch."""
+    canary = {"steps": STEPS, "analysis": CHECK["analysis"]}
+    sets, status = (a_set("v2", 1, revision=2), a_set("v1", 3)), a_status("v2", "v1", 0, STEPS)
+    assert len(started(a_view("v2", *sets, status=status, canary=canary, **BY_HAND))) == 1
+
+
+@pytest.mark.parametrize(
+    ("phase", "shown"), [("Failed", "Degraded"), ("Inconclusive", "Paused"), ("Successful", "Paused"), ("Running", "Paused")]
+)
+def test_a_verdict_counts_while_paused_by_hand_but_moves_no_step(phase: str, shown: str) -> None:
+    paused = replace(judged(phase), spec=a_view("v2", canary={"steps": JUDGED}, **BY_HAND).spec)
+    status = decide(paused, NOW).status
+    assert (status["phase"], status.get("abort", False)) == (shown, phase == "Failed")
+    assert status["currentStepIndex"] == (0 if phase == "Failed" else 1)
+    assert [each["reason"] for each in status.get("pauseConditions", ())] == (
+        ["InconclusiveAnalysisRun"] if phase == "Inconclusive" else []
+    )
 
 
 def test_an_argument_that_has_yet_to_come_is_waited_for_and_named() -> None:

@@ -104,8 +104,15 @@ def test_somebody_elses_experiment_of_that_name_is_left_alone() -> None:
     assert plan.status["canary"]["currentExperiment"] == f"{NAME}-1"
 
 
-def test_none_begins_while_the_rollout_is_paused() -> None:
-    assert created(looked(at_the_step(seen={"spec": {"paused": True}}))) == []
+def test_none_begins_after_an_inconclusive_run() -> None:
+    assert created(looked(at_the_step(pauseConditions=[{"reason": "InconclusiveAnalysisRun"}]))) == []
+
+
+def test_paused_by_hand_it_begins_and_its_bad_end_counts() -> None:
+    by_hand = {"spec": {"paused": True}}
+    assert len(created(looked(at_the_step(seen=by_hand)))) == 1
+    assert looked(at_the_step(an_experiment("Failed"), seen=by_hand)).status["phase"] == "Degraded"
+    assert looked(at_the_step(an_experiment("Successful"), seen=by_hand)).status["currentStepIndex"] == 1
 
 
 def test_it_waits_for_the_templates_it_copies() -> None:
