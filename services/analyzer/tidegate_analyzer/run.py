@@ -25,7 +25,7 @@ from tidegate_analyzer.measure import Measurer
 from tidegate_analyzer.metrics import DEFAULT_MEASUREMENTS_KEPT, SpecInvalid, instant, kept_measurements, timestamp
 from tidegate_analyzer.provider import Context
 from tidegate_analyzer.rounds import Json, Taken, is_finished, is_news, next_number, resolved, result_of, with_taken
-from tidegate_analyzer.schedule import Schedule, expires_at, schedule
+from tidegate_analyzer.schedule import Begun, Schedule, expires_at, kept_pace, schedule
 from tidegate_analyzer.secret_values import Secrets
 from tidegate_analyzer.teller import Key, Teller
 
@@ -49,6 +49,7 @@ class _Life:
 
     uid: str
     tasks: dict[str, asyncio.Task[Taken]] = field(default_factory=dict)
+    begun: dict[str, Begun] = field(default_factory=dict)
     taken: list[Taken] = field(default_factory=list)
     gathering: bool = False
     """A look waits for what ends now, and will write it down."""
@@ -140,7 +141,7 @@ class Runs:
 
     async def _begin(self, key: Key, raw: Json, life: _Life) -> None:
         run = _resolved(raw, life)
-        due = schedule(run, now=self._clock())
+        due = schedule(run, now=self._clock(), pace=life.begun)
         if judge.is_terminating(run):
             await self._cancel(life, set(life.tasks) - set(due.terminate))
         actions = {name: action for name, action in _actions(due).items() if not self._is_under_way(run, life, name)}
@@ -168,6 +169,9 @@ class Runs:
             interval=str(metric.get("interval") or ""), run_started=instant((run.get("status") or {}).get("startedAt")),
             kept=kept_measurements(run["spec"]).get(name, DEFAULT_MEASUREMENTS_KEPT),
         )  # fmt: skip
+        if action == "start":
+            meant = kept_pace(metric, result, life.begun.get(name)) or context.now
+            life.begun[name] = Begun(context.number, meant)
         before = last if action != "start" else None
         work = self._measurer.take(action, metric, context, before=before, secrets=life.secrets or frozenset())
         task = asyncio.get_running_loop().create_task(work, name=context.key)
@@ -210,7 +214,7 @@ class Runs:
 
     def _next_look(self, run: Json, life: _Life) -> datetime | None:
         now = self._clock()
-        due = schedule(run, now=now)
+        due = schedule(run, now=now, pace=life.begun)
         if any(name not in life.tasks for name in _actions(due)):
             return now
         return due.wake_at

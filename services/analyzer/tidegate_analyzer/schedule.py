@@ -1,16 +1,37 @@
 """When to measure: which metrics are due now, and when to look again (`argo-behaviour.md` 7.4).
 
 Timers live nowhere: they are computed from the run's own status, so a restarted analyzer goes on where the last one stopped.
+What it remembers besides (`Begun`) only sharpens the whole seconds of the object: nothing is lost with it.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from tidegate_analyzer import metrics
 from tidegate_analyzer.judge import is_terminating
 from tidegate_analyzer.metrics import ERROR_RETRY, TERMINAL, Metric, instant
+
+MOST_SHIFT: Final = timedelta(seconds=1)
+"""By how much, and by which part of its pause, a measurement may come earlier than the object's times say, to keep its pace."""
+OF_A_PAUSE: Final = 0.1
+TRUNCATED: Final = timedelta(seconds=1)
+"""What the object's times may lack; what was meant for a later moment was so by a clock that has been set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A measurement that this process has started: its number, and the moment that was meant, which a busy process is late for."""
+
+    number: int
+    meant: datetime
+
+
+Pace = Mapping[str, Begun]
+"""The last measurement of each metric, as far as this process has started it."""
+NO_PACE: Final[Pace] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +53,11 @@ class _Turn:
     at: datetime
 
 
-def schedule(run: Mapping[str, Any], *, now: datetime) -> Schedule:
+def schedule(run: Mapping[str, Any], *, now: datetime, pace: Pace = NO_PACE) -> Schedule:
     """Expects a valid spec (`metrics.validate`). A finished run has an empty schedule; see `expires_at` for its end."""
     if ((run.get("status") or {}).get("phase")) in TERMINAL:
         return Schedule()
-    turns = list(_turns(run, now))
+    turns = list(_turns(run, now, pace))
     due = [turn for turn in turns if turn.at <= now]
     later = [turn.at for turn in turns if turn.at > now]
     return Schedule(
@@ -47,7 +68,7 @@ def schedule(run: Mapping[str, Any], *, now: datetime) -> Schedule:
     )
 
 
-def _turns(run: Mapping[str, Any], now: datetime) -> Iterator[_Turn]:
+def _turns(run: Mapping[str, Any], now: datetime, pace: Pace) -> Iterator[_Turn]:
     status = run.get("status") or {}
     results = {result["name"]: result for result in status.get("metricResults") or []}
     terminating = is_terminating(run)
@@ -62,11 +83,11 @@ def _turns(run: Mapping[str, Any], now: datetime) -> Iterator[_Turn]:
                 yield _Turn(metric["name"], "terminate", now)
             else:
                 yield _Turn(metric["name"], "resume", instant(last.get("resumeAt")) or now)
-        elif not terminating and (at := _next_start(metric, result, started)) is not None:
+        elif not terminating and (at := _next_start(metric, result, started, pace.get(metric["name"]))) is not None:
             yield _Turn(metric["name"], "start", at)
 
 
-def _next_start(metric: Metric, result: Mapping[str, Any], started: datetime) -> datetime | None:
+def _next_start(metric: Metric, result: Mapping[str, Any], started: datetime, begun: Begun | None) -> datetime | None:
     measurements = result.get("measurements") or []
     if not measurements:
         return started + metrics.initial_delay(metric)
@@ -74,9 +95,29 @@ def _next_start(metric: Metric, result: Mapping[str, Any], started: datetime) ->
     if count is not None and result.get("count", 0) >= count:
         return None
     last = measurements[-1]
-    pause = ERROR_RETRY if last["phase"] == "Error" else metrics.interval(metric) or ERROR_RETRY
     finished = instant(last.get("finishedAt")) or started
-    return finished + pause
+    return kept_pace(metric, result, begun) or finished + _pause(metric, last)
+
+
+def kept_pace(metric: Metric, result: Mapping[str, Any], begun: Begun | None) -> datetime | None:
+    """When the next measurement is due by the moment that was meant for the last one; None if the object's times must tell.
+
+    They are whole seconds: a measurement that ends in the next second would put off all that follow by one. One that takes longer
+    than that has its whole pause after it (`argo-behaviour.md` 7.4).
+    """
+    measurements = result.get("measurements") or []
+    if begun is None or not measurements or begun.number != result.get("count", 0) + result.get("error", 0):
+        return None
+    last = measurements[-1]
+    finished, pause = instant(last.get("finishedAt")), _pause(metric, last)
+    if finished is None:
+        return None
+    shift = begun.meant - finished
+    return begun.meant + pause if -min(MOST_SHIFT, pause * OF_A_PAUSE) <= shift < TRUNCATED else None
+
+
+def _pause(metric: Metric, last: Mapping[str, Any]) -> timedelta:
+    return ERROR_RETRY if last["phase"] == "Error" else metrics.interval(metric) or ERROR_RETRY
 
 
 def expires_at(run: Mapping[str, Any]) -> datetime | None:

@@ -72,6 +72,23 @@ async def test_measurements_come_at_their_interval_and_each_is_numbered_once(wor
     ]
 
 
+async def test_a_measurement_that_ends_in_the_next_second_puts_off_none_that_follow(world):
+    """The object's times are whole seconds: 12:00:01 is all that it can say of the end."""
+    answer = asyncio.Event()
+    world.now += timedelta(seconds=0.9)
+    world.create(metric(interval="10s", count=3))
+    world.script("m", answer)
+    analyzer = world.replica()
+    await analyzer.look()
+    world.now += timedelta(seconds=0.3)
+    answer.set()
+    await analyzer.woken.wait()
+    assert await analyzer.look() == START + timedelta(seconds=10.9)
+    world.now = START + timedelta(seconds=11.3)  # a busy process is late
+    assert await analyzer.look() == START + timedelta(seconds=20.9)
+    assert await world.replica().look() == START + timedelta(seconds=21)  # who comes new has the object's times only
+
+
 async def test_before_a_metric_is_due_nothing_is_asked(world):
     world.create(metric(interval="30s", count=2))
     world.script("m", 1)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tidegate_analyzer.judge import assessed_status, with_measurement
 from tidegate_analyzer.metrics import TERMINAL, instant, timestamp
-from tidegate_analyzer.schedule import Schedule, expires_at, schedule
+from tidegate_analyzer.schedule import Begun, Schedule, expires_at, schedule
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -119,6 +119,34 @@ def test_a_finished_run_has_nothing_to_do() -> None:
 def test_the_earliest_moment_wakes() -> None:
     spec = {"metrics": [{"name": "a", "initialDelay": "2m"}, {"name": "b", "initialDelay": "1m"}, {"name": "c"}]}
     assert schedule({"spec": spec}, now=NOW) == Schedule(start=("c",), wake_at=ahead(minutes=1))
+
+
+# -- keeping the pace
+
+
+@pytest.mark.parametrize(
+    ("interval", "phase", "number", "meant", "due"),
+    [
+        pytest.param("10s", "Successful", 1, 0.4, 10.4, id="within the second that is written: as it was meant"),
+        pytest.param("10s", "Successful", 1, -0.6, 9.4, id="ended in the next second"),
+        pytest.param("10s", "Error", 1, -0.6, 9.4, id="an error's pause keeps its pace as well"),
+        pytest.param("10s", "Successful", 1, -1.0, 9.0, id="a second is the most that it may come earlier"),
+        pytest.param("10s", "Successful", 1, -1.1, 10.0, id="it took long: its whole pause after it"),
+        pytest.param("2s", "Successful", 1, -0.2, 1.8, id="a tenth of a short interval"),
+        pytest.param("2s", "Successful", 1, -0.3, 2.0, id="more than a tenth of a short interval"),
+        pytest.param("10s", "Successful", 1, 1.0, 10.0, id="the clock was set back"),
+        pytest.param("10s", "Successful", 2, 0.4, 10.0, id="another process took the last one"),
+        pytest.param("10s", "Successful", None, 0.0, 10.0, id="nothing is remembered"),
+    ],
+)
+def test_the_next_measurement_is_due_an_interval_after_the_moment_that_was_meant_for_the_last(
+    interval: str, phase: str, number: int | None, meant: float, due: float
+) -> None:
+    result = {"error": 1} if phase == "Error" else {"count": 1}
+    ended_now = {"name": "m", **result, "measurements": [{"phase": phase, "finishedAt": timestamp(NOW)}]}
+    run = {"spec": {"metrics": [{"name": "m", "interval": interval}]}, "status": {"metricResults": [ended_now]}}
+    pace = {} if number is None else {"m": Begun(number, ahead(seconds=meant))}
+    assert schedule(run, now=NOW, pace=pace).wake_at == ahead(seconds=due)
 
 
 # -- time to live
