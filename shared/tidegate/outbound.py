@@ -6,7 +6,10 @@ URLs come from whoever may write an AnalysisTemplate; the process that measures 
   leads around it.
 - With an allow-list only its hosts are called. An address or network in it also lifts the ban on link-local addresses, for just
   these; a name does not, since whoever owns the name chooses the address.
-- At most 1 MiB of answer is read, and compressed answers are refused: a few kilobytes can unfold into gigabytes.
+- At most 1 MiB of answer is read, and compressed answers are refused: a few kilobytes can unfold into gigabytes. Of an answer that
+  leads elsewhere nothing but its head is read.
+- What the caller says is for the server it names: a redirect to another origin is followed without headers that may be keys (each
+  vendor has its own names for them), and one that would carry the body there is not followed.
 - A time-out covers the whole call, so an answer that drips cannot hold it open.
 - There is no limit of connections: waiting for one would let slow servers delay the others. How many calls are made at once is
   limited where they are made.
@@ -35,6 +38,8 @@ from tidegate.errors import TidegateError
 
 MOST_BYTES: Final = 1024 * 1024
 MOST_REDIRECTS: Final = 10
+TOLD_TO_ALL: Final = frozenset({"host", "user-agent", "accept", "accept-encoding"})
+"""Headers that follow a redirect to another origin."""
 LOOK_UPS: Final = 64
 """Names looked up at once. The loop's own pool has as few as five threads, and one dead name server would fill them for all."""
 METADATA_SERVICES: Final = frozenset({"fd00:ec2::254", "100.100.100.200", "192.0.0.192"})  # AWS, Alibaba, Oracle
@@ -111,8 +116,6 @@ class Outbound:
                 return await self._exchange(call)
         except TimeoutError as error:
             raise CallFailed(f"{what}: no answer within {call.timeout:g} s") from error
-        except httpx.TooManyRedirects as error:
-            raise CallFailed(f"{what}: stopped after {MOST_REDIRECTS} redirects") from error
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             raise CallFailed(f"{what}: {error or type(error).__name__}") from error
 
@@ -122,11 +125,36 @@ class Outbound:
             headers[name] = value
         # Not `client.request`: that would add the client's own headers.
         request = httpx.Request(call.method, call.url, headers=headers, content=call.body or None)
-        response = await self._clients[call.insecure].send(request, stream=True)
-        try:
-            return Answer(response.status_code, await _bounded(response), dict(response.headers))
-        finally:
-            await response.aclose()
+        for _ in range(MOST_REDIRECTS + 1):
+            response = await self._clients[call.insecure].send(request, stream=True)
+            try:
+                if response.next_request is None:
+                    return Answer(response.status_code, await _bounded(response), dict(response.headers))
+                request = _followed(request, response.next_request)
+            finally:
+                await response.aclose()
+        raise ValueError(f"stopped after {MOST_REDIRECTS} redirects")
+
+
+def _followed(request: httpx.Request, following: httpx.Request) -> httpx.Request:
+    """`following`, made by httpx from `request` and its redirect, without what is only for the server that was named."""
+    if _is_told(request.url, following.url):
+        return following
+    if following.headers.get("content-length", "0") != "0":
+        raise ValueError(f"redirected with its body to {following.url.host}, which was not named")
+    for name in set(following.headers) - TOLD_TO_ALL:
+        del following.headers[name]
+    return following
+
+
+def _is_told(before: httpx.URL, after: httpx.URL) -> bool:
+    """The same origin, or the same host over TLS from now on."""
+    one, other = (before.scheme, before.host, _port(before)), (after.scheme, after.host, _port(after))
+    return one == other or (before.host == after.host and (one[0], one[2], other[0], other[2]) == ("http", 80, "https", 443))
+
+
+def _port(url: httpx.URL) -> int | None:
+    return url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
 async def _bounded(response: httpx.Response) -> bytes:
@@ -144,8 +172,7 @@ async def _bounded(response: httpx.Response) -> bytes:
 def _client(backend: httpcore.AsyncNetworkBackend, *, insecure: bool) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         transport=_Transport(backend, insecure=insecure),
-        follow_redirects=True,
-        max_redirects=MOST_REDIRECTS,
+        follow_redirects=False,  # it would read, and unfold, all of an answer that leads elsewhere
         timeout=None,  # noqa: S113 - one time-out around the whole call instead of four inside it
         trust_env=False,
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),

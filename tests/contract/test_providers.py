@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import gzip
 import json
 import math
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,7 +19,7 @@ from tidegate.config import DatadogLogin, Settings
 from tidegate.kube.errors import Forbidden
 from tidegate.kube.kinds import JOB, POD, SECRET
 from tidegate.kube.memory import MemoryKube
-from tidegate.outbound import MOST_BYTES, CallFailed, Outbound, is_metadata
+from tidegate.outbound import MOST_BYTES, Answer, Call, CallFailed, Outbound, is_metadata
 from tidegate_analyzer.provider import (
     Config,
     Context,
@@ -378,10 +379,77 @@ async def test_garbage_is_a_value_or_no_value_and_never_a_defect(http_side):
             assert isinstance(outcome.value, str), body
 
 
+BOMB = gzip.compress(bytes(MOST_BYTES)) * 100  # members of one stream
+
+
+async def fails(side: HttpSide, *replies: Reply) -> str:
+    """What is told of a measurement that gets these answers."""
+    side.endpoint.answer(side.path, *replies)
+    with pytest.raises(CallFailed) as told:
+        await side.provider.measure(side.config, context())
+    return str(told.value)
+
+
 async def test_an_endless_answer_is_not_read_to_its_end(http_side):
-    http_side.endpoint.answer(http_side.path, Reply(body=b" " * (MOST_BYTES + 1)))
-    with pytest.raises(CallFailed, match="the answer is larger than"):
-        await http_side.provider.measure(http_side.config, context())
+    assert "the answer is larger than 1048576 bytes" in await fails(http_side, Reply(body=b" " * 65536, endless=True))
+
+
+async def test_a_head_without_measure_is_not_taken(http_side):
+    assert await fails(http_side, Reply(headers={"X-Long": "x" * MOST_BYTES}))
+
+
+async def test_what_would_unfold_into_a_hundred_mebibytes_is_not_unfolded(http_side):
+    assert len(BOMB) < MOST_BYTES
+    folded = Reply(body=BOMB, headers={"Content-Encoding": "gzip"})
+    assert "encoded as gzip, which was not asked for" in await fails(http_side, folded)
+
+
+async def test_redirects_are_not_followed_for_ever_and_what_comes_with_them_is_not_read(http_side):
+    loop = Reply(302, body=b" " * 65536, endless=True, headers={"Location": http_side.path})
+    assert "stopped after 10 redirects" in await fails(http_side, loop)
+
+
+async def test_a_redirect_leads_to_no_metadata_service(http_side):
+    forbidden = Reply(302, headers={"Location": "http://169.254.169.254/latest/meta-data"})
+    assert "169.254.169.254 is a link-local or metadata address" in await fails(http_side, forbidden)
+
+
+@pytest.mark.parametrize("status", [302, 307])
+async def test_a_redirect_tells_no_key_to_a_server_that_was_not_named(http_side, status):
+    with Endpoint() as other:
+        other.answer("/other", Reply(body=http_side.good))
+        http_side.endpoint.answer(http_side.path, Reply(status, headers={"Location": other.url("/other")}))
+        with contextlib.suppress(CallFailed, NotMeasured):
+            await http_side.provider.measure(http_side.config, context())
+        told = {name.lower() for asked in other.asked for name in asked.headers}
+        assert told <= {"host", "user-agent", "accept", "accept-encoding"}
+        assert not [asked.body for asked in other.asked if asked.body]
+
+
+class Hasty(Outbound):
+    """Lets each call take a part of a second of the time that it asks for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked_for: list[float] = []
+
+    async def send(self, call: Call) -> Answer:
+        self.asked_for.append(call.timeout)
+        return await super().send(replace(call, timeout=0.3))
+
+
+@pytest.mark.parametrize("name", OVER_HTTP)
+async def test_a_call_has_half_a_minute_at_most_and_bytes_that_drip_do_not_prolong_it(name, endpoint, kube, tools):
+    async with Hasty() as outbound:
+        side = OVER_HTTP[name](endpoint, kube, replace(tools, outbound=outbound))
+        assert "no answer within 0.3 s" in await fails(side, Reply(body=b" " * 1000, drip=True))
+        assert max(outbound.asked_for) <= 30.0
+
+
+async def test_every_server_is_told_who_asks(http_side):
+    http_side.works()
+    await http_side.provider.measure(http_side.config, context())
+    assert {asked.headers["User-Agent"] for asked in http_side.endpoint.asked} == {"tidegate-analyzer"}
 
 
 async def test_credentials_that_a_server_repeats_are_not_told(http_side):
@@ -500,16 +568,6 @@ async def test_web_does_not_follow_redirects_for_ever(web, endpoint):
     assert len(endpoint.asked) == 11
 
 
-async def test_web_reads_no_more_than_a_mebibyte(web, endpoint):
-    with pytest.raises(CallFailed, match="the answer is larger than 1048576 bytes"):
-        await asked_web(web, endpoint, Reply(body=b"x" * (MOST_BYTES + 1)))
-
-
-async def test_web_unfolds_no_compressed_answer(web, endpoint):
-    with pytest.raises(CallFailed, match="encoded as gzip, which was not asked for"):
-        await asked_web(web, endpoint, Reply(body=b"\x1f\x8b", headers={"Content-Encoding": "gzip"}))
-
-
 async def test_web_keeps_no_cookie_for_the_next_metric(web, endpoint):
     await asked_web(web, endpoint, Reply(headers={"Set-Cookie": "session=1; Path=/"}))
     await asked_web(web, endpoint, Reply())
@@ -546,11 +604,6 @@ async def test_with_an_allow_list_only_its_hosts_are_called_redirects_included(t
         elsewhere = Reply(302, headers={"Location": "http://192.0.2.1/"})
         with pytest.raises(CallFailed, match=r"192\.0\.2\.1 is not in TIDEGATE_OUTBOUND_ALLOW"):
             await asked_web(web, endpoint, elsewhere, timeoutSeconds=5)
-
-
-async def test_a_redirect_does_not_lead_to_the_metadata_service(web, endpoint):
-    with pytest.raises(CallFailed, match=r"169\.254\.169\.254 is a link-local or metadata address"):
-        await asked_web(web, endpoint, Reply(302, headers={"Location": "http://169.254.169.254/"}), timeoutSeconds=5)
 
 
 @pytest.mark.parametrize(

@@ -4,25 +4,27 @@ Each path has its own answers, given in order; the last one is repeated.
 """
 
 import http.server
+import itertools
+import sys
 import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 DRIP_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`delay` comes before the answer; with `drip` the body comes one byte at a time."""
+    """`delay` comes before the answer; with `drip` the body comes one byte at a time, with `endless` again and again."""
 
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
     drip: bool = False
+    endless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,7 @@ class Endpoint:
         self.asked: list[Asked] = []
         self._replies: dict[str, list[Reply]] = {}
         self._ended = threading.Event()
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
@@ -63,9 +64,38 @@ class Endpoint:
         waiting: Sequence[Reply] = self._replies.get(asked.path.partition("?")[0], [Reply(404)])
         return self._replies[asked.path.partition("?")[0]].pop(0) if len(waiting) > 1 else waiting[0]
 
+    @property
+    def is_over(self) -> bool:
+        return self._ended.is_set()
+
     def wait(self, seconds: float) -> None:
         """Sleep, but not beyond the end of the server."""
         self._ended.wait(seconds)
+
+
+def _length(reply: Reply) -> Iterator[tuple[str, str]]:
+    if reply.endless:
+        yield "Transfer-Encoding", "chunked"
+    elif reply.status != http.HTTPStatus.NO_CONTENT:
+        yield "Content-Length", str(len(reply.body))
+
+
+def _pieces(reply: Reply) -> Iterator[bytes]:
+    if reply.endless:
+        yield from itertools.repeat(b"%x\r\n%b\r\n" % (len(reply.body), reply.body))
+    elif reply.drip:
+        yield from (bytes([byte]) for byte in reply.body)
+    else:
+        yield reply.body
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Of a client that goes away in the middle of an answer nothing is printed: that is what it is tested for."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 def _handler(endpoint: Endpoint) -> type[http.server.BaseHTTPRequestHandler]:
@@ -83,15 +113,14 @@ def _handler(endpoint: Endpoint) -> type[http.server.BaseHTTPRequestHandler]:
 
         def _send(self, reply: Reply) -> None:
             self.send_response(reply.status)
-            for name, value in reply.headers.items():
+            for name, value in (*reply.headers.items(), *_length(reply)):
                 self.send_header(name, value)
-            if reply.status != http.HTTPStatus.NO_CONTENT:
-                self.send_header("Content-Length", str(len(reply.body)))
             self.end_headers()
-            for piece in [reply.body[at : at + 1] for at in range(len(reply.body))] if reply.drip else [reply.body]:
+            for piece in _pieces(reply):
                 self.wfile.write(piece)
-                if reply.drip:
-                    time.sleep(DRIP_SECONDS)
+                endpoint.wait(DRIP_SECONDS if reply.drip else 0.0)
+                if endpoint.is_over:
+                    return
 
         do_GET = do_POST = do_PUT = _serve  # noqa: N815 - the names http.server calls
 
