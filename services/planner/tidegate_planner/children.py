@@ -16,7 +16,10 @@ from tidegate_planner.seen import ReplicaSet
 from tidegate_planner.situation import Situation, next_revision
 from tidegate_planner.strategies import strategy_of
 
-NOT_COPIED = frozenset({keys.LAST_APPLIED, keys.REVISION, keys.REVISION_HISTORY, keys.DESIRED_REPLICAS, keys.NOTIFIED})
+NOT_COPIED = frozenset(
+    {keys.LAST_APPLIED, keys.REVISION, keys.REVISION_HISTORY, keys.DESIRED_REPLICAS, keys.NOTIFIED, keys.COMMANDS}
+)
+"""What is about the Rollout alone; every other annotation of it stands on the ReplicaSet of the wanted template too (2.4)."""
 
 
 def replica_set_actions(at: Situation) -> list[Action]:
@@ -82,6 +85,7 @@ def _change(
     if injections.caught_up(at, each):
         annotations[keys.PODS_BEHIND] = None
     if each is at.roles.new:
+        annotations.update({key: value for key, value in _copied(at).items() if each.annotations.get(key) != value})
         annotations.update(relapses.mark(at))
     edited = each is at.roles.new and each.min_ready != at.spec.min_ready_seconds  # others keep what they were rolled out with
     min_ready = at.spec.min_ready_seconds if edited else None
@@ -90,6 +94,10 @@ def _change(
     return ScaleReplicaSet(
         name=each.name, hash=each.hash, before=each.replicas, after=size, annotations=annotations, min_ready=min_ready
     )
+
+
+def _copied(at: Situation) -> dict[str, str]:
+    return {key: value for key, value in at.seen.annotations.items() if key not in NOT_COPIED}
 
 
 def new_manifest(at: Situation, *, replicas: int, revision: int) -> dict[str, Any]:
@@ -101,7 +109,6 @@ def new_manifest(at: Situation, *, replicas: int, revision: int) -> dict[str, An
     template["metadata"] = {**metadata, "labels": labels}
     template, record = injections.injected(at, template)
     selector = {**spec.selector, "matchLabels": {**(spec.selector.get("matchLabels") or {}), keys.POD_TEMPLATE_HASH: hash_label}}
-    copied = {key: value for key, value in seen.annotations.items() if key not in NOT_COPIED}
     manifest: dict[str, Any] = {
         "apiVersion": "apps/v1",
         "kind": "ReplicaSet",
@@ -109,7 +116,7 @@ def new_manifest(at: Situation, *, replicas: int, revision: int) -> dict[str, An
             "name": f"{seen.name}-{hash_label}",
             "namespace": seen.namespace,
             "labels": labels,
-            "annotations": {**copied, **record, keys.REVISION: str(revision), keys.DESIRED_REPLICAS: str(spec.replicas)},
+            "annotations": {**_copied(at), **record, keys.REVISION: str(revision), keys.DESIRED_REPLICAS: str(spec.replicas)},
             "ownerReferences": [owner_reference(seen)],
         },
         "spec": {"replicas": replicas, "selector": selector, "template": template},

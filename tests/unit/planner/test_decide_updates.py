@@ -111,6 +111,15 @@ def test_a_reused_replica_set_gets_a_new_number_and_remembers_the_old_one() -> N
     assert AnnotateRollout(annotations={keys.REVISION: "3"}) in plan.actions
 
 
+def test_annotations_of_the_rollout_stand_on_the_set_of_its_template_also_when_they_come_later() -> None:
+    """2.4. What is taken off the Rollout stays, as with the peer; what is about the Rollout alone is not copied."""
+    sets = (a_set("v2", 4, revision=2, annotations={"team": "blue", "former": "x"}), a_set("v1", 0))
+    own = {keys.REVISION: "2", keys.LAST_APPLIED: "{}", keys.NOTIFIED: "{}", keys.COMMANDS: "a.b"}
+    view = a_view("v2", *sets, status=a_status("v2", "v2", 3, STEPS), canary=CANARY, annotations={"team": "green", **own})
+    changed = {each.hash: each.annotations for each in decide(view, NOW).actions if isinstance(each, ScaleReplicaSet)}
+    assert changed == {hash_of("v2"): {"team": "green"}}
+
+
 @pytest.mark.parametrize(("limit", "deleted"), [(0, ["v1", "v2"]), (1, ["v1"]), (2, []), (10, [])])
 def test_the_oldest_empty_sets_beyond_the_history_limit_go(limit: int, deleted: list[str]) -> None:
     sets = (a_set("v1", 0, revision=1), a_set("v2", 0, revision=2), a_set("v3", 4, revision=3))
