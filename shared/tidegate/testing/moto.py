@@ -6,7 +6,6 @@ It lives in an environment of its own (`environments`), because botocore wants a
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from tidegate.testing.environments import environment
-from tidegate.testing.processes import die_with_parent
+from tidegate.testing.processes import die_with_parent, free_port
 
 REGION = "eu-west-1"
 START_SECONDS = 120.0
@@ -58,7 +57,7 @@ class Moto:
 @contextmanager
 def moto_server(lock: Path) -> Iterator[Moto]:
     """With the versions that `lock` names."""
-    folder, port = environment("moto", lock), _free_port()
+    folder, port = environment("moto", lock), free_port()
     server = subprocess.Popen(  # noqa: S603 - our own binary
         [folder / "bin" / "moto_server", "-p", str(port)],
         stdout=subprocess.DEVNULL,
@@ -84,9 +83,3 @@ def _wait_until_it_answers(server: "subprocess.Popen[bytes]", url: str) -> None:
         except (URLError, OSError):
             time.sleep(0.1)
     raise AssertionError(f"moto did not answer in {START_SECONDS:.0f} s")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

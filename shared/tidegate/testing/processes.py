@@ -6,6 +6,7 @@ A process ends with the one that started it (Linux: PR_SET_PDEATHSIG), so an int
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -158,3 +159,10 @@ class Suite:
 
 def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def free_port() -> int:
+    """On loopback, for a program that cannot choose one itself."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
