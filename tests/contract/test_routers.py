@@ -6,7 +6,7 @@ A new router adds a `Row`: what stands in the cluster before, and how a person w
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -504,6 +504,8 @@ class Bench(Protocol):
 
     async def observed(self, split: Split) -> RouterReport: ...
 
+    async def additional(self, split: Split) -> Mapping[str, int]: ...
+
     async def weights(self) -> set[tuple[int, int]]: ...
 
     async def managed(self) -> list[str]: ...
@@ -534,6 +536,9 @@ class KubeBench:
 
     async def observed(self, split):
         return await ROUTERS[self.row.router](self.kube).observed(self.ask(split))
+
+    async def additional(self, split):
+        return await ROUTERS[self.row.router](self.kube).additional(self.ask(split))
 
     @property
     def written(self) -> list[tuple[Kind, str]]:
@@ -584,6 +589,9 @@ class MemoryBench:
 
     async def observed(self, split):
         return await self.router.observed(self.ask(split))
+
+    async def additional(self, split):
+        return await self.router.additional(self.ask(split))
 
     async def weights(self):
         return {(each.canary.weight, each.stable.weight) for each in self.router.tables["web"].splits.values()}
@@ -756,6 +764,19 @@ async def test_header_routes_are_there_while_asked_for_and_never_pile_up(bench):
     assert {name.partition("-")[0] for name in await bench.managed()} == {"second"}
     await bench.apply(split(0))
     assert await bench.managed() == []
+
+
+@pytest.mark.parametrize("bench", benches(Feature.ADDITIONAL_DESTINATIONS), indirect=True)
+async def test_an_experiments_service_is_named_before_it_has_weight_and_until_nobody_asks_for_it(bench):
+    """What a restarted shifter goes by: read off the objects, whatever is asked for now."""
+    known = Destination(weight=0, service="candidate", hash="try")
+    coming = split(20).model_copy(update={"additional": (known,)})
+    seen = []
+    for fence, asked in enumerate((split(20), coming, split(20, experiment=5), coming, split(0))):
+        await bench.apply(asked, fence=fence)
+        seen.append(await bench.additional(split(0)))
+        assert await bench.weights() == {(asked.canary.weight, asked.stable.weight)}
+    assert seen == [{}, {"candidate": 0}, {"candidate": 5}, {"candidate": 0}, {}]
 
 
 @kube_only

@@ -208,12 +208,23 @@ def _by_annotation(path: Json) -> bool:
 # --- what is seen and told -----------------------------------------------------------------------------------------------
 
 
-def canary_share(manifest: Object, context: Context) -> int:
+def weights_in(manifest: Object, context: Context) -> dict[str, int]:
+    """By Service; an action that cannot be read has none."""
     try:
         groups = json.loads(annotation_of(manifest, context.weights_key) or "{}")["ForwardConfig"]["TargetGroups"]
-        return next(int(each["Weight"]) for each in groups if each["ServiceName"] == context.split.canary.service)
-    except (ValueError, KeyError, TypeError, StopIteration):
-        return 0
+        return {each["ServiceName"]: int(each["Weight"]) for each in groups}
+    except (ValueError, KeyError, TypeError):
+        return {}
+
+
+def canary_share(manifest: Object, context: Context) -> int:
+    return weights_in(manifest, context).get(context.split.canary.service or "", 0)
+
+
+def additional_in(manifest: Object, context: Context) -> dict[str, int]:
+    """What stands in the action beside canary and stable: all of it is the Rollout's."""
+    sides = (context.split.canary.service, context.split.stable.service)
+    return {service: weight for service, weight in weights_in(manifest, context).items() if service not in sides}
 
 
 def records_of(written: Written, context: Context) -> list[Record]:

@@ -6,8 +6,8 @@ backendRefs, weights, rules, filters and annotations stay as they are (GW#203).
 * Managed header and mirror routes are rules placed before the others, known by their names (`name`, `name-1`, ...: one for each
   rule they are made from) or, where the cluster drops those, by a note on the route itself; and by leading to our Services only.
   No index is kept elsewhere that a restart could lose (GW#191), and all are computed anew, so they cannot pile up (AR#3276).
-* A backendRef that only we put there (the canary's beside a lone stable, an experiment's) is noted in an annotation and removed
-  when its weight is 0; so is what stable weighed. A finished rollout leaves the list as it was found (N46).
+* A backendRef that only we put there is noted in an annotation, and removed: the canary's beside a lone stable when its weight is
+  0, an experiment's when that is not named any more. So is what stable weighed. A finished rollout leaves the list as it was (N46).
 * While traffic is divided the route carries the plugin's in-progress label and its list of active rollouts, which GitOps ignore
   rules are written against.
 """
@@ -78,6 +78,12 @@ class Context:
         return {each.service: each.weight for each in every if each.service}
 
     @property
+    def named(self) -> set[str]:
+        """The Services that must stand in the route: whatever has a share, and an experiment's before it has one."""
+        there = {service for service, weight in self.weights.items() if weight}
+        return there | {each.service for each in self.split.additional if each.service}
+
+    @property
     def is_divided(self) -> bool:
         """Whether anything but stable gets a share."""
         return bool(self.split.canary.weight or self.split.additional)
@@ -121,11 +127,22 @@ def notes_of(manifest: Object, ours: list[Json], context: Context) -> tuple[set[
     resting = {key: int(weight) for key, _, weight in (each.partition("@") for each in held) if weight.isdigit()}
     for rule in ours:
         key = rule_key(rule)
-        missing = {service for service, weight in context.weights.items() if weight and not context.ref_in(rule, service)}
+        missing = {service for service in context.named if not context.ref_in(rule, service)}
         added |= {f"{service}@{key}" for service in missing}
         if not held and not (context.ref_in(rule, context.split.canary.service) or {}).get("weight"):
             resting[key] = (context.ref_in(rule, context.split.stable.service) or {}).get("weight", 1)
     return added, resting
+
+
+def additional_in(manifest: Object, context: Context) -> Iterator[dict[str, int]]:
+    """Of each weighted rule: what stands there beside canary and stable on this Rollout's behalf, and what it weighs."""
+    sides = {context.split.canary.service, context.split.stable.service}
+    noted = {each.partition("@")[0] for each in added_by(context.owner, manifest)}
+    ours = (noted | {each.service for each in context.split.additional}) - sides
+    for rule in own_rules(manifest, context):
+        if is_weighted(rule, context):
+            held = {service: context.ref_in(rule, service) for service in ours if service}
+            yield {service: ref.get("weight", 1) for service, ref in held.items() if ref}
 
 
 def rule_key(rule: Json) -> str:
@@ -157,18 +174,18 @@ def is_weighted(rule: Json, context: Context) -> bool:
 
 def with_weights(rule: Json, context: Context, added: set[str], resting: Mapping[str, int]) -> Json:
     """While nothing is divided stable weighs what its author gave it: all of ours is its, whatever the number."""
-    weights, key = context.weights, rule_key(rule)
+    weights, named, key = context.weights, context.named, rule_key(rule)
     stable = context.split.stable.service
     if not context.is_divided and stable:
         weights[stable] = resting.get(key) or context.split.max_weight
     refs: list[Json] = []
     for ref in rule["backendRefs"]:
         service = context.service_of(ref)
-        if f"{service}@{key}" in added and not weights.get(service or ""):
+        if f"{service}@{key}" in added and service not in named:
             continue
         refs.append({**ref, "weight": weights[service]} if service in weights else ref)
     for service, weight in weights.items():
-        if weight and not context.ref_in({"backendRefs": refs}, service):
+        if service in named and not context.ref_in({"backendRefs": refs}, service):
             refs.append({**ref_to(service, rule, context), "weight": weight})
     return {**rule, "backendRefs": refs}
 

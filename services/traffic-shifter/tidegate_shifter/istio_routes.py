@@ -206,6 +206,15 @@ def weighted(route: Json, context: Context, added: set[str]) -> Json:
     return {**route, "route": [*destinations, *coming]}
 
 
+def additional_in(manifest: Object, context: Context) -> Iterator[dict[str, int]]:
+    """Of each chosen route: what stands there beside canary and stable on this Rollout's behalf, and what it weighs."""
+    spec = without_managed(manifest["spec"], context)
+    ours = added_by(context.owner, manifest) | {each.service or "" for each in context.split.additional}
+    for place in weighted_places(spec, context):
+        held = {context.name_of(each): each.get("weight", 0) for each in _at(spec, place)["route"]}
+        yield {name: weight for name, weight in held.items() if name in ours}
+
+
 def destination_of(side: Destination, routes: Iterable[Json], context: Context) -> dict[str, Any]:
     """As the weighted route has it; chosen routes have both sides."""
     return next(dict(each["destination"]) for each in routes if context.party(each) is side)

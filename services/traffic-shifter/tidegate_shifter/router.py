@@ -16,7 +16,7 @@ A new router is one file in `routers/`, one line in its registry, its row in `te
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from tidegate.errors import TidegateError
 from tidegate.messages import Record, RouterReport, Split
@@ -94,6 +94,16 @@ class TrafficRouter(Protocol):
 
     async def observed(self, ask: Ask) -> RouterReport:
         """Say what is there; change nothing."""
+        ...
+
+
+@runtime_checkable
+class KnowsAdditional(Protocol):
+    """A router whose objects name an experiment's Services. `easing.py` says what that is asked for; a plugin, which has no objects
+    that we know of, eases its splits itself."""
+
+    async def additional(self, ask: Ask) -> Mapping[str, int]:
+        """What stands beside canary and stable on the Rollout's behalf, and the least that it weighs anywhere; changes nothing."""
         ...
 
 

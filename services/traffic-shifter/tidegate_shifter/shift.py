@@ -18,7 +18,7 @@ from tidegate.kube.errors import Transient
 from tidegate.messages import Record, Router, RouterReport, Split, TrafficApplied, TrafficRequested
 from tidegate_shifter import endpoints
 from tidegate_shifter.easing import SECONDS, between
-from tidegate_shifter.router import Ask, Owner, Refused, Stale, TrafficRouter, needed_features, split_within
+from tidegate_shifter.router import Ask, KnowsAdditional, Owner, Refused, Stale, TrafficRouter, needed_features, split_within
 from tidegate_shifter.services import switch_services
 from tidegate_shifter.target_groups import TargetGroups
 from tidegate_shifter.writing import Api
@@ -64,7 +64,6 @@ class Shifter:
         self._target_groups = target_groups
         self._endpoints = endpoints.Endpoints(kube, sleep=sleep)
         self._sleep = sleep
-        self._last: dict[tuple[Owner, str], Split] = {}
 
     async def shift(self, request: TrafficRequested) -> Shift:
         owner = Owner(namespace=request.namespace, name=request.name, uid=request.uid)
@@ -125,7 +124,7 @@ class Shifter:
 
     async def _route(self, name: str, router: TrafficRouter, ask: Ask) -> _Part:
         try:
-            report = await self._applied(name, router, ask)
+            report = await self._applied(router, ask)
         except Stale as stale:
             weight = await _seen_weight(router, ask)
             return _Part(RouterReport(router=name, state="failed", weight=weight, message=str(stale)), again=False)
@@ -134,14 +133,12 @@ class Shifter:
             return part if part.report.state == "pending" else replace(part, records=warnings_of(problem))
         return _Part(report, again=report.state != "applied")
 
-    async def _applied(self, name: str, router: TrafficRouter, ask: Ask) -> RouterReport:
+    async def _applied(self, router: TrafficRouter, ask: Ask) -> RouterReport:
         """By way of a split that tells the data plane what is to come, and what is to go."""
-        if eased := between(self._last.get((ask.owner, name)), ask.split):
+        if eased := between(await _additional(router, ask), ask.split):
             await router.apply(replace(ask, split=eased, tell=lambda _: None))
             await self._sleep(SECONDS)
-        report = await router.apply(ask)
-        self._last[ask.owner, name] = ask.split
-        return report
+        return await router.apply(ask)
 
     async def _look(self, name: str, router: TrafficRouter, ask: Ask) -> _Part:
         weight = await _seen_weight(router, ask)
@@ -170,6 +167,16 @@ def warnings_of(problem: Exception) -> tuple[Record, ...]:
 
 def _gives_the_canary_nothing(split: Split) -> bool:
     return not (split.canary.weight or split.additional or split.header_routes or split.mirror_routes)
+
+
+async def _additional(router: TrafficRouter, ask: Ask) -> Mapping[str, int]:
+    """What cannot be read now cannot be written either, and it is then that it is said."""
+    if not isinstance(router, KnowsAdditional):
+        return {each.service or "": each.weight for each in ask.split.additional}
+    try:
+        return await router.additional(ask)
+    except (Refused, KubeError):
+        return {}
 
 
 async def _seen_weight(router: TrafficRouter, ask: Ask) -> int | None:

@@ -10,13 +10,13 @@ from tidegate.kube.errors import Forbidden, ServerUnavailable
 from tidegate.kube.kinds import ENDPOINT_SLICE, SERVICE
 from tidegate.kube.memory import MemoryKube
 from tidegate.messages import Destination, HeaderRoute, Record, Router, RouterReport, ServiceTarget, Split, TrafficRequested
-from tidegate_shifter.easing import SECONDS, between
+from tidegate_shifter.easing import SECONDS, between, least
 from tidegate_shifter.router import Feature, Refused, Stale, needed_features, split_within
 from tidegate_shifter.shift import Shifter, worst_of
 
 
 class Scripted:
-    """A router that does what the test says: answers with a report, or raises."""
+    """A router that does what the test says: answers with a report, or raises. It keeps the last split, as its objects would."""
 
     def __init__(self, outcome=None, supports=frozenset(Feature), tells=()):
         self.supports = supports
@@ -34,6 +34,9 @@ class Scripted:
 
     async def observed(self, _ask):
         return RouterReport(router="x", state="applied", weight=40)
+
+    async def additional(self, _ask):
+        return {each.service: each.weight for each in self.asked[-1].split.additional} if self.asked else {}
 
 
 def request(*routers, canary=20, services=(), headers=(), additional=()):
@@ -241,14 +244,60 @@ async def test_an_abort_takes_all_weight_away_at_once_also_from_an_experiment():
     shifter = Shifter(kube=MemoryKube(), routers={"a": lambda _kube: router}, sleep=sleep)
     await shifter.shift(request("a", additional=experiment(20, "x")))
     await shifter.shift(request("a", canary=0))
-    assert seen == [{"canary": 0, "stable": 100, "x": 0}]
+    assert seen[1:] == [{"canary": 0, "stable": 100, "x": 0}]
+
+
+class KilledError(Exception):
+    """The process ends here."""
+
+
+async def killed(_seconds):
+    raise KilledError
+
+
+def restarted(router, sleep):
+    """Another process, which knows nothing but what the router's objects say."""
+    return Shifter(kube=MemoryKube(), routers={"a": lambda _kube: router}, sleep=sleep)
+
+
+@pytest.mark.parametrize(("before", "after"), [((), experiment(20, "x")), (experiment(20, "x"), ())])
+async def test_a_shifter_killed_while_something_comes_or_goes_is_followed_by_one_that_gives_it_its_time(before, after):
+    router, slept = Scripted(), []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    await restarted(router, sleep).shift(request("a", additional=before))
+    with pytest.raises(KilledError):
+        await restarted(router, killed).shift(request("a", additional=after))
+    slept.clear()
+    await restarted(router, sleep).shift(request("a", additional=after))
+    *_, eased, last = [weights(each.split) for each in router.asked]
+    assert (eased, slept) == ({"canary": 20, "stable": 80, "x": 0}, [SECONDS])
+    assert last == weights(request("a", additional=after).split)
 
 
 async def test_after_a_restart_nothing_that_has_weight_loses_it():
-    """What was there before is not known then."""
     router = Scripted()
-    await shift(request("a", additional=experiment(20, "x")), a=router)
-    assert [weights(each.split) for each in router.asked] == [{"canary": 20, "stable": 60, "x": 20}]
+
+    async def sleep(_seconds):
+        """At once."""
+
+    await restarted(router, sleep).shift(request("a", additional=experiment(20, "x")))
+    before = len(router.asked)
+    await restarted(router, killed).shift(request("a", additional=experiment(20, "x")))
+    assert [weights(each.split) for each in router.asked[before:]] == [{"canary": 20, "stable": 60, "x": 20}]
+
+
+async def test_a_router_that_cannot_say_what_is_there_is_asked_for_the_split_all_the_same():
+    """Its refusal is then told like any other."""
+    router = Scripted()
+
+    async def lost(_ask):
+        raise Refused("HTTPRoute shop/web does not exist")
+
+    router.additional = lost
+    assert (await shift(request("a"), a=router)).answer.state == "applied"
 
 
 @st.composite
@@ -262,14 +311,22 @@ def splits(draw):
 
 
 @given(before=splits(), after=splits())
-def test_between_two_splits_only_what_is_in_both_has_weight_and_all_of_both_is_named(before, after):
-    eased = between(before, after)
-    old, new = ({each.service for each in split.additional} for split in (before, after))
+def test_between_two_splits_only_what_weighs_in_both_has_weight_and_all_of_both_is_named(before, after):
+    there = {each.service: each.weight for each in before.additional}
+    eased = between(there, after)
+    weighing = {each.service for each in after.additional if each.weight and there.get(each.service)}
+    named = {each.service for each in after.additional} | there.keys()
     if eased is None:
-        assert old == new
+        assert weighing == {each.service for each in after.additional if each.weight}
+        assert named == {each.service for each in after.additional}
         return
     assert Split.model_validate(eased.model_dump()) == eased  # the sum is right
-    assert {each.service for each in eased.additional} == old | new
-    assert {each.service for each in eased.additional if each.weight} <= old & new
+    assert {each.service for each in eased.additional} == named
+    assert {each.service for each in eased.additional if each.weight} == weighing
     assert eased.canary == after.canary
-    assert between(before, before) is None
+    assert between({each.service: each.weight for each in after.additional}, after) is None
+
+
+def test_of_several_routes_the_least_counts():
+    assert least([{"x": 20, "y": 5}, {"x": 10}]) == {"x": 10, "y": 0}
+    assert least([]) == {}

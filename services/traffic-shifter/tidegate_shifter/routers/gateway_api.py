@@ -15,8 +15,9 @@ from tidegate.kube.errors import Forbidden, NotFound
 from tidegate.kube.kinds import GRPC_ROUTE, HTTP_ROUTE, Kind, Object
 from tidegate.messages import RouterReport
 from tidegate_shifter.changes import experiment_services, odd_one
+from tidegate_shifter.easing import least
 from tidegate_shifter.gateway_features import GATEWAY_CLASS, MIRROR, asks_for_mirrors, class_of, gateways_of, lacks_mirrors
-from tidegate_shifter.gateway_routes import Context, Json, Marks, Route, is_weighted, own_rules, patched
+from tidegate_shifter.gateway_routes import Context, Json, Marks, Route, additional_in, is_weighted, own_rules, patched
 from tidegate_shifter.gateway_status import acceptance
 from tidegate_shifter.router import Ask, Feature, Refused
 from tidegate_shifter.writing import Api, Target, read, write_each
@@ -143,6 +144,10 @@ class GatewayApi:
         if missing:
             raise Refused(f"{', '.join(missing)} does not exist")
         return report((context, manifest) for context, manifest in seen if manifest)
+
+    async def additional(self, ask: Ask) -> Mapping[str, int]:
+        found = [(context, await read(self._kube, context.target)) for context in await self._contexts(ask)]
+        return least(each for context, route in found if route for each in additional_in(route, context))
 
     async def _refuse_a_mirror_nobody_does(self, context: Context) -> None:
         route = await read(self._kube, context.target)

@@ -13,9 +13,10 @@ from tidegate.kube.kinds import DESTINATION_RULE, VIRTUAL_SERVICE, Object
 from tidegate.messages import RouterReport
 from tidegate_shifter import istio_routes, istio_subsets
 from tidegate_shifter.changes import Change, carry_out, experiment_services, look, named
+from tidegate_shifter.easing import least
 from tidegate_shifter.istio_routes import Choice, Context, Subsets
 from tidegate_shifter.router import Ask, Feature, Refused
-from tidegate_shifter.writing import Api, Target
+from tidegate_shifter.writing import Api, Target, read
 
 NAME: Final = "istio"
 NONE_KNOWN: Final[Mapping[str, Object]] = {}
@@ -98,3 +99,7 @@ class Istio:
 
     async def observed(self, ask: Ask) -> RouterReport:
         return await look(self._kube, NAME, services(ask), ask)
+
+    async def additional(self, ask: Ask) -> Mapping[str, int]:
+        found = [(context, await read(self._kube, context.target)) for context in virtual_services_in(ask)]
+        return least(each for context, vs in found if vs for each in istio_routes.additional_in(vs, context))

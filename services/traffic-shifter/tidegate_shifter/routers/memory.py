@@ -50,6 +50,10 @@ class MemoryRouter:
         weight = split.canary.weight if split else None
         return RouterReport(router=NAME, state="applied" if there else "pending", weight=weight, verified=there)
 
+    async def additional(self, ask: Ask) -> Mapping[str, int]:
+        split = self._table(ask).splits.get(ask.owner)
+        return {each.service or "": each.weight for each in split.additional} if split else {}
+
     def _table(self, ask: Ask) -> Table:
         named = ask.config.get("table")
         if named is None:

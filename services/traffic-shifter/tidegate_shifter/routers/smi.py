@@ -44,9 +44,18 @@ def weight_in(kind: Kind, weight: int) -> str | int:
     return str(weight) if kind.version == VERSIONS[0] else weight
 
 
+def weights_in(manifest: Object) -> dict[str, int]:
+    backends = (manifest.get("spec") or {}).get("backends") or ()
+    return {each.get("service", ""): int(each.get("weight", 0)) for each in backends}
+
+
 def canary_share(manifest: Object, *, ask: Ask) -> int:
-    found = {each.get("service"): each.get("weight", 0) for each in manifest["spec"].get("backends") or ()}
-    return int(found.get(ask.split.canary.service, 0))
+    return weights_in(manifest).get(ask.split.canary.service or "", 0)
+
+
+def additional_in(manifest: Object, *, ask: Ask) -> dict[str, int]:
+    sides = (ask.split.canary.service, ask.split.stable.service)
+    return {service: weight for service, weight in weights_in(manifest).items() if service not in sides}
 
 
 def records_of(written: Written) -> list[Record]:
@@ -69,6 +78,9 @@ class Smi:
 
     async def observed(self, ask: Ask) -> RouterReport:
         return await look(self._kube, NAME, [await self._change(ask)], ask)
+
+    async def additional(self, ask: Ask) -> Mapping[str, int]:
+        return additional_in(await read(self._kube, await self._target(ask)) or {}, ask=ask)
 
     async def _change(self, ask: Ask) -> Change:
         target = await self._target(ask)
