@@ -52,7 +52,9 @@ def narrate(before: Told | None, seen: Seen) -> Chapter[Told]:
     done = now.phase == "Healthy" or (before.done and now.same_attempt(before))
     stays = now.same_attempt(before) and now.step == before.step
     rested = stays and not now.pauses and (bool(before.pauses) or before.rested == now.step)
-    now = replace(now, done=done, rested=now.step if rested else None)
+    there = {run.name for run in seen.analysis_runs}  # one that says nothing for the moment may say how it ended later
+    runs = {**{name: phase for name, phase in before.runs.items() if name in there}, **now.runs}
+    now = replace(now, done=done, rested=now.step if rested else None, runs=runs)
     if now == before:
         return Chapter(before)
     teller = _Teller(before, now, seen)
