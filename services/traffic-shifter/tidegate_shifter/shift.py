@@ -9,7 +9,7 @@ a Service that somebody deleted.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -19,6 +19,7 @@ from tidegate.messages import Record, Router, RouterReport, Split, TrafficApplie
 from tidegate_shifter import endpoints
 from tidegate_shifter.easing import SECONDS, between
 from tidegate_shifter.router import Ask, KnowsAdditional, Owner, Refused, Stale, TrafficRouter, needed_features, split_within
+from tidegate_shifter.seen_through import SeenThrough
 from tidegate_shifter.services import switch_services
 from tidegate_shifter.target_groups import TargetGroups
 from tidegate_shifter.writing import Api
@@ -45,6 +46,10 @@ class _Part:
     records: tuple[Record, ...] = ()
 
 
+def _ignore(_record: Record) -> None:
+    """Not everyone wants to hear of it."""
+
+
 _Routing = Callable[[str, TrafficRouter, Ask], Awaitable[_Part]]
 
 
@@ -59,22 +64,29 @@ class Shifter:
         target_groups: TargetGroups | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        self._kube = kube
+        self._kube = kube = SeenThrough(kube)
         self._routers = {name: build(kube) for name, build in routers.items()}
         self._target_groups = target_groups
         self._endpoints = endpoints.Endpoints(kube, sleep=sleep)
         self._sleep = sleep
 
-    async def shift(self, request: TrafficRequested) -> Shift:
+    async def shift(self, request: TrafficRequested, *, did: Callable[[Record], None] = _ignore) -> Shift:
+        """`did` hears at once of what is done: the answer is lost to whoever stops to wait for it."""
         owner = Owner(namespace=request.namespace, name=request.name, uid=request.uid)
         records, problems = await switch_services(self._kube, request.services, owner=owner, fence=request.fence)
+        for record in records:
+            did(record)
         parts = [] if problems else [*await self._registered(request, owner), *await self._reachable(request, owner)]
         unready = bool(problems) or any(part.again for part in parts)
         if request.split is not None:
             blocked = unready and not _gives_the_canary_nothing(request.split)
             route = self._look if blocked else self._route
-            asked = [(each, each.split or request.split) for each in request.routers]
-            parts += await asyncio.gather(*(self._part(route, each, request, split, owner) for each, split in asked))
+            asked = [
+                (each, Ask(owner=owner, fence=request.fence, split=each.split or request.split, config=each.config, tell=did))
+                for each in request.routers
+            ]
+            routed = (self._part(route, each, ask) for each, ask in asked)
+            parts += _results(await asyncio.gather(*routed, return_exceptions=True))
         reports = tuple(part.report for part in parts)
         troubles = [f"{report.router}: {report.message}" for report in reports if report.state != "applied"]
         answer = TrafficApplied(
@@ -107,17 +119,21 @@ class Shifter:
         report = RouterReport(router=endpoints.NAME, state="pending", verified=False, message=waits_for)
         return [_Part(report, again=True)] if waits_for else []
 
-    async def _part(self, route: _Routing, named: Router, request: TrafficRequested, asked: Split, owner: Owner) -> _Part:
+    async def _part(self, route: _Routing, named: Router, asked: Ask) -> _Part:
         router = self._routers.get(named.router)
         if router is None:
             unknown = UnknownName("traffic router", named.router, self._routers)
             return _Part(RouterReport(router=named.router, state="failed", message=str(unknown)), again=False)
         told: list[Record] = []
-        split = split_within(asked, router.supports)
-        ask = Ask(owner=owner, fence=request.fence, split=split, config=named.config, tell=told.append)
-        part = await route(named.router, router, ask)
+
+        def tell(record: Record) -> None:
+            told.append(record)
+            asked.tell(record)
+
+        split = split_within(asked.split, router.supports)
+        part = await route(named.router, router, replace(asked, split=split, tell=tell))
         part = replace(part, records=(*told, *part.records))
-        if part.report.state == "failed" or not (left_out := ", ".join(sorted(needed_features(asked) - router.supports))):
+        if part.report.state == "failed" or not (left_out := ", ".join(sorted(needed_features(asked.split) - router.supports))):
             return part
         message = "; ".join(filter(None, [part.report.message, f"left out, since it cannot do them: {left_out}"]))
         return replace(part, report=part.report.model_copy(update={"message": message}))
@@ -136,13 +152,23 @@ class Shifter:
     async def _applied(self, router: TrafficRouter, ask: Ask) -> RouterReport:
         """By way of a split that tells the data plane what is to come, and what is to go."""
         if eased := between(await _additional(router, ask), ask.split):
-            await router.apply(replace(ask, split=eased, tell=lambda _: None))
+            await router.apply(replace(ask, split=eased, tell=_ignore))
             await self._sleep(SECONDS)
         return await router.apply(ask)
 
     async def _look(self, name: str, router: TrafficRouter, ask: Ask) -> _Part:
         weight = await _seen_weight(router, ask)
         return _Part(RouterReport(router=name, state="pending", weight=weight, message="left as it is"), again=False)
+
+
+def _results(parts: Iterable[_Part | BaseException]) -> list[_Part]:
+    """Of routers of which none is left half-way, whatever became of another."""
+    done: list[_Part] = []
+    for each in parts:
+        if isinstance(each, BaseException):
+            raise each
+        done.append(each)
+    return done
 
 
 def worst_of(*states: State) -> State:

@@ -1,5 +1,6 @@
 """A request from the bus: is it still to be done, answered when, looked at again how long."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,6 +18,7 @@ from tidegate.messages import (
     EventsRecorded,
     Record,
     Router,
+    RouterReport,
     ServiceTarget,
     Split,
     TrafficApplied,
@@ -34,7 +36,12 @@ class Bus:
     def __init__(self, *answers):
         self.published = []
         self.causes = []
+        self.away = False
+        self.looked = asyncio.Semaphore(0)
         self._answers = {(TRAFFIC, answer.subject_of()): answer for answer in answers}
+
+    def holds(self, message):
+        self._answers[TRAFFIC, message.subject_of()] = message
 
     async def publish(self, message, *, cause=None):
         self.published.append(message)
@@ -42,6 +49,9 @@ class Bus:
         return cause
 
     async def last(self, stream, subject):
+        self.looked.release()
+        if self.away:
+            raise Retry("NATS is away")
         message = self._answers.get((stream, subject))
         return message and Received(message=message, envelope=Envelope(id="x"))
 
@@ -188,6 +198,79 @@ async def test_an_old_request_is_answered_and_not_tried_again(at):
     bus = Bus()
     await handling(kube, bus)(request(uid, route="never"), Envelope(id="1", time=at))
     assert bus.published[-1].state == "failed"
+
+
+# --- a newer request ----------------------------------------------------------------------------------------------------
+
+
+class Slow:
+    """A router that answers when it is let, and first of all has something happen."""
+
+    supports = frozenset()
+
+    def __init__(self, happens):
+        self.happens = happens
+        self.let = asyncio.Event()
+        self.begun, self.done = [], []
+
+    async def apply(self, ask):
+        self.begun.append(ask.split.canary.weight)
+        if len(self.begun) == 1:
+            self.happens()
+            await self.let.wait()
+        self.done.append(ask.split.canary.weight)
+        return RouterReport(router="slow", state="applied", weight=ask.split.canary.weight)
+
+
+def slow_request(uid, *, fence, canary):
+    sides = {"canary": Destination(weight=canary, service="canary"), "stable": Destination(weight=100 - canary, service="stable")}
+    routers = (Router(router="slow", config={}),)
+    return request(uid, fence=fence).model_copy(update={"routers": routers, "split": Split(**sides)})
+
+
+async def meanwhile(happens):
+    """A request for 20 %, and what happens once the router was asked for it."""
+    kube, uid = await cluster()
+    bus = Bus()
+    router = Slow(happens=lambda: happens(bus, uid))
+    shifter = Shifter(kube=kube, routers={"slow": lambda _kube: router})
+    handler = Handling(kube=kube, bus=bus, shifter=shifter, settings=Settings(), clock=lambda: NOW, look=0.001)
+    return asyncio.create_task(handler(slow_request(uid, fence=10, canary=20), envelope())), router, bus
+
+
+async def looks(bus, times=10):
+    for _ in range(times):
+        await bus.looked.acquire()
+
+
+async def test_an_abort_does_not_wait_for_a_router_that_is_silent():
+    handled, router, bus = await meanwhile(lambda bus, uid: bus.holds(slow_request(uid, fence=11, canary=0)))
+    await handled
+    assert (router.begun, router.done) == ([20, 0], [0])
+    told, applied = bus.published
+    assert [each.reason for each in told.records] == ["SwitchService"]
+    assert (applied.fence, applied.state) == (11, "applied")
+
+
+async def test_the_same_traffic_asked_for_again_does_not_begin_anew():
+    """Else a router that is slow would never come to its end while pods come and go."""
+    handled, router, bus = await meanwhile(lambda bus, uid: bus.holds(slow_request(uid, fence=11, canary=20)))
+    await looks(bus)
+    assert (router.begun, router.done) == ([20], [])
+    router.let.set()
+    await handled
+    assert router.done == [20, 20]
+    assert bus.published[-1].fence == 11
+
+
+async def test_while_nats_is_away_nothing_newer_is_known_and_the_router_is_waited_for():
+    handled, router, bus = await meanwhile(lambda bus, _uid: setattr(bus, "away", True))
+    await looks(bus)
+    assert (router.begun, router.done) == ([20], [])
+    bus.away = False
+    router.let.set()
+    await handled
+    assert router.done == [20]
 
 
 async def test_while_the_rollout_cannot_be_read_the_request_waits():

@@ -110,9 +110,7 @@ class Alb:
 
     # --- what AWS says -------------------------------------------------------------------------------------------------
 
-    async def _verified(
-        self, verification: Verification, contexts: Iterable[Context], ask: Ask, *, changed: bool
-    ) -> RouterReport:
+    async def _verified(self, verification: Verification, contexts: Iterable[Context], ask: Ask, *, changed: bool) -> RouterReport:
         held, now = self._waiting.pop(ask.owner, None), verification.clock()
         if held is not None and held.split == ask.split and not changed and now - held.at < PAUSE:
             self._waiting[ask.owner] = held

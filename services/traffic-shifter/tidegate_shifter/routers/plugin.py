@@ -16,7 +16,7 @@ from tidegate_shifter.router import Ask, Feature, Refused, TrafficRouter
 from tidegate_shifter.writing import Api
 
 SECONDS: Final = 5.0
-"""How long an answer is waited for. A newer request waits as long, so it is short: who needs more answers `pending`."""
+"""How long an answer is waited for, unless something else is wanted meanwhile. Who needs more answers `pending`."""
 
 
 class Asks(Protocol):
