@@ -4,9 +4,12 @@
 
 * Only parents that the spec still names: entries of former ones are often left behind.
 * `Accepted` and `ResolvedRefs`, which all write; `Programmed` (Kong) and `Reconciled` (Google Cloud) where they are, since these
-  come after the data plane was told; `PartiallyInvalid`, which says that rules were left out.
-* The generation is in each condition. Linkerd's policy controller leaves it out, so what it says may be of any time: it can
-  refuse, but it cannot confirm.
+  come after the data plane was told; `PartiallyInvalid`, which says that rules were left out. Google's load balancers go on with
+  the former configuration while `Reconciled` is False and `Accepted` True (gateway-api#642; Argo CD reads it so in #26129).
+* The generation is in each condition. Linkerd's policy controller leaves it out, as do the routes that users of Google Cloud show,
+  so what these say may be of any time: they can refuse, but they cannot confirm.
+* HAProxy Ingress writes no status of any route (its page on the Gateway API, "Conformance"), so there is nothing to wait for.
+  HAProxy's own Unified Gateway writes the usual two, with the generation.
 * A parent that does not admit the route carries none of its traffic, and is nothing to wait for while another one does.
 * `PartiallyInvalid` is no complaint where only rules were left out whose every match an earlier rule has: the earlier one serves by
   the API's own precedence. A mirror of all requests stands before the rule it mirrors, and Contour calls that a conflict.
