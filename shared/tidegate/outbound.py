@@ -10,6 +10,8 @@ URLs come from whoever may write an AnalysisTemplate; the process that measures 
   leads elsewhere nothing but its head is read.
 - What the caller says is for the server it names: a redirect to another origin is followed without headers that may be keys (each
   vendor has its own names for them), and one that would carry the body there is not followed.
+- It comes in portions, in so many pieces at most and with so much around it at most, for its framing costs more than its bytes
+  (`bounded_stream`).
 - A time-out covers the whole call, so an answer that drips cannot hold it open.
 - There is no limit of connections: waiting for one would let slow servers delay the others. How many calls are made at once is
   limited where they are made.
@@ -33,10 +35,15 @@ from typing import Final, Self
 import httpcore
 import httpx
 
+from tidegate.bounded_stream import BoundedStream
 from tidegate.connections import Connections
 from tidegate.errors import TidegateError
 
 MOST_BYTES: Final = 1024 * 1024
+MOST_AROUND: Final = 256 * 1024
+"""Bytes beside the body: its framing, the head, which is bounded by itself (h11: 100 KiB), and informational answers before it."""
+MOST_PIECES: Final = 16 * 1024
+"""Chunks of an answer, 64 bytes each if it is a mebibyte; each costs time, however small."""
 MOST_REDIRECTS: Final = 10
 TOLD_TO_ALL: Final = frozenset({"host", "user-agent", "accept", "accept-encoding"})
 """Headers that follow a redirect to another origin."""
@@ -161,11 +168,14 @@ async def _bounded(response: httpx.Response) -> bytes:
     encoding = response.headers.get("content-encoding", "identity")
     if encoding != "identity":
         raise ValueError(f"the answer is encoded as {encoding}, which was not asked for")
-    body = bytearray()
+    body, pieces = bytearray(), 0
     async for chunk in response.aiter_raw():
         body += chunk
+        pieces += 1
         if len(body) > MOST_BYTES:
             raise ValueError(f"the answer is larger than {MOST_BYTES} bytes")
+        if pieces > MOST_PIECES:
+            raise ValueError(f"the answer comes in more than {MOST_PIECES} pieces")
     return bytes(body)
 
 
@@ -211,7 +221,8 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
         for address in await self._addresses(host, port):
             try:
-                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+                stream = await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+                return BoundedStream(stream, most=MOST_BYTES + MOST_AROUND)
             except (httpcore.ConnectError, OSError) as error:
                 failure = error
         raise failure
