@@ -126,6 +126,16 @@ async def test_a_requested_run_passes_and_everyone_hears_it(nats, kube, namespac
     assert recorded.message.records[0].message == "Analysis Completed. Result: Successful"
 
 
+async def test_as_many_measurements_are_kept_as_asked_for_and_all_are_counted(nats, kube, namespace, endpoint):
+    endpoint.answer("/m", Reply(body=b"1"))
+    kept = [{"metricName": "m", "limit": 1}]
+    async with an_analyzer(nats, kube) as bus:
+        await bus.publish(request(namespace, web(endpoint, count=3, interval="1s"), measurementRetention=kept))
+        status = await verdict(kube, namespace)
+    (result,) = status["metricResults"]
+    assert (status["phase"], result["count"], len(result["measurements"])) == ("Successful", 3, 1)
+
+
 async def test_a_run_fails_with_the_peers_words(nats, kube, namespace, endpoint):
     endpoint.answer("/m", Reply(body=b'{"ok":false}'))
     async with an_analyzer(nats, kube) as bus:

@@ -147,6 +147,12 @@ def test_an_update_is_told_from_its_start_to_its_first_pause() -> None:
     assert (completed.step, completed.steps, paused.step, paused.phase) == (0, 4, 1, "Paused")
 
 
+def test_a_step_that_a_person_wrote_over_is_told_like_any_other() -> None:
+    """Two planners may look at the same status, and neither has anything else to go by."""
+    chapter = reading_from(updating(2, 1, 3)).read(updating(3, 1, 3))
+    assert (reasons(chapter), verbs(chapter)) == (["RolloutStepCompleted"], ["step-completed"])
+
+
 def test_a_pause_ended_by_a_person_is_an_outcome_but_no_event() -> None:
     """As recorded of the peer: its Event is for pauses that end by themselves; `controllerPause` tells them apart."""
     reader = reading_from(updating(1, 1, 3, **paused_for()))
