@@ -320,3 +320,25 @@ def test_a_deadline_that_aborts_a_routed_canary_keeps_its_pods_for_their_delay_a
     assert (tale.pods, tale.weights, tale.services) == ({"v1": 4, "bad": 2}, [0], {"stable": "v1", "canary": "v1"})
     assert tale.told == ['ReplicaSet "app-bad" has timed out progressing.', message]
     assert tale.status["abortedAt"] == tale.status["duration"]["finishedAt"]
+
+
+def test_a_background_run_that_fails_while_paused_by_hand_takes_the_users_back_at_once_and_the_pods_later() -> None:
+    """3.5, 6.2, 6.4, 7.7: `spec.paused` holds pods and steps."""
+    strategy = {**ROUTED, "analysis": CHECK, "abortScaleDownDelaySeconds": 5, "steps": [weight(50), PAUSE]}
+    edits: tuple[Doing, ...] = (V2, (12, "pause", None))
+    held = played(strategy, *edits, verdicts={"Failed": 1.0}, until=50)
+    run = next(iter(held.run.cluster.runs.values()))
+    words = f"Rollout aborted update to revision 2: Background analysis phase error/failed: {run.message}"
+    held.ends("Degraded", f"RolloutAborted: {words}", conditions={**aborted_with(words), "Paused": PAUSED["Paused"]})
+    assert (held.weights, held.pods, held.services) == ([0, 50, 0], {"v1": 4, "v2": 2}, {"stable": "v1", "canary": "v1"})
+    released = played(strategy, *edits, (60, "unpause", None), verdicts={"Failed": 1.0})
+    assert (released.status["phase"], released.pods) == ("Degraded", {"v1": 4})
+
+
+def test_an_entry_with_a_scale_and_a_weight_is_one_step_with_both() -> None:
+    """3.3, 3.8, 4."""
+    both = {"setCanaryScale": {"replicas": 3}, "setWeight": 50}
+    tale = played({**ROUTED, "steps": [both, PAUSE]}, V2, replicas=10)
+    tale.ends("Paused", "CanaryPauseStep", conditions=PAUSED)
+    assert (tale.pods, tale.weights, tale.counts) == ({"v1": 10, "v2": 3}, [0, 50], [13, 3, 13, 13])
+    assert tale.told == ["Rollout step 1/2 completed (setCanaryScale{replicas: 3})", "Rollout is paused (CanaryPauseStep)"]
