@@ -529,6 +529,16 @@ async def test_web_says_what_is_wrong_in_the_peers_words(web, endpoint, config, 
     assert str(told.value) == message
 
 
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [(b"[" * 600 + b"]" * 600, "values are nested too deeply"), (b"[1" + b",1" * 400_000 + b"]", "step budget exceeded")],
+    ids=["deep", "long"],
+)
+async def test_web_says_that_a_value_is_too_much_to_be_stored(web, endpoint, body, why):
+    with pytest.raises(NotMeasured, match=f"the value cannot be stored: {why}"):
+        await asked_web(web, endpoint, Reply(body=body))
+
+
 async def test_web_sends_the_users_headers_and_adds_none_of_its_own(web, endpoint):
     await asked_web(web, endpoint, Reply(), headers=[{"key": "X-Team", "value": "shop"}])
     sent = endpoint.asked[0]

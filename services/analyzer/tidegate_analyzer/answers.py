@@ -7,6 +7,8 @@ from math import isfinite, isinf, isnan
 from typing import Any, NoReturn
 
 from tidegate.errors import TidegateError
+from tidegate_analyzer.expression import ExpressionError, json_of
+from tidegate_analyzer.provider import NotMeasured
 
 
 class NotJson(TidegateError):  # noqa: N818 - reads as the fact it states
@@ -30,6 +32,14 @@ def _number(text: str) -> float:
 
 def _no_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is not JSON")  # Python would read NaN and Infinity
+
+
+def stored(value: Any) -> str:
+    """A value as the measurement holds it: JSON, as long as that is no work of seconds."""
+    try:
+        return json_of(value)
+    except ExpressionError as error:
+        raise NotMeasured(f"the value cannot be stored: {error}") from error
 
 
 def inside(value: Any, *keys: str) -> Any:

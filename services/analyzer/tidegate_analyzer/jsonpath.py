@@ -22,6 +22,7 @@ from tidegate_analyzer.jsonpath_steps import (
     Step,
     Steps,
     Union,
+    Walk,
     Wildcard,
     walked,
 )
@@ -48,7 +49,8 @@ class JsonPath:
 
     def first(self, document: Any) -> Any:
         """The first match, which may be null. NoValue if there is none."""
-        found = [walked([document], block) for block in self.blocks]
+        walk = Walk()
+        found = [walked([document], block, walk) for block in self.blocks]
         for values in found:
             if values:
                 return values[0]

@@ -3,29 +3,51 @@
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from tidegate.errors import TidegateError
-from tidegate_analyzer.expression import text_of
+from tidegate_analyzer.expression import ExpressionError, text_of
+
+MOST_LOOKS: Final = 2_000_000
+"""Values; an answer holds half a million at most."""
 
 
 class JsonPathError(TidegateError):
     """A path that cannot be read, or a document it does not fit."""
 
 
+class TooMuch(JsonPathError):  # noqa: N818 - reads as the fact it states
+    """A path that would look at more than a measurement may."""
+
+
+class Walk:
+    """Counts what is looked at. `{..[*]..[*]..[*]}` looks at the same values again and again, and must not stop the analyzer."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self) -> None:
+        self._left = MOST_LOOKS
+
+    def look(self, count: int) -> None:
+        self._left -= count
+        if self._left < 0:
+            raise TooMuch(f"the path looks at more than {MOST_LOOKS} values")
+
+
 class Step:
     __slots__ = ()
 
-    def taken(self, values: list[Any]) -> list[Any]:
+    def taken(self, values: list[Any], walk: Walk) -> list[Any]:
         raise NotImplementedError
 
 
 Steps = tuple[Step, ...]
 
 
-def walked(values: list[Any], steps: Steps) -> list[Any]:
+def walked(values: list[Any], steps: Steps, walk: Walk) -> list[Any]:
     for step in steps:
-        values = step.taken(values)
+        walk.look(1 + len(values))
+        values = step.taken(values, walk)
     return values
 
 
@@ -33,7 +55,7 @@ def walked(values: list[Any], steps: Steps) -> list[Any]:
 class Constant(Step):
     value: Any
 
-    def taken(self, values: list[Any]) -> list[Any]:
+    def taken(self, values: list[Any], walk: Walk) -> list[Any]:  # noqa: ARG002 - every step's
         return [self.value] * max(len(values), 1)
 
 
@@ -41,7 +63,7 @@ class Constant(Step):
 class Field(Step):
     name: str
 
-    def taken(self, values: list[Any]) -> list[Any]:
+    def taken(self, values: list[Any], walk: Walk) -> list[Any]:  # noqa: ARG002 - every step's
         if not values:
             return []
         found = [value[self.name] for value in values if isinstance(value, dict) and self.name in value]
@@ -52,20 +74,26 @@ class Field(Step):
 
 @dataclass(frozen=True, slots=True)
 class Wildcard(Step):
-    def taken(self, values: list[Any]) -> list[Any]:
-        return [child for value in values for child in _children(value)]
+    def taken(self, values: list[Any], walk: Walk) -> list[Any]:
+        found: list[Any] = []
+        for value in values:
+            children = _children(value)
+            walk.look(len(children))
+            found += children
+        return found
 
 
 @dataclass(frozen=True, slots=True)
 class Recursive(Step):
     """Every value that holds others, outer ones first."""
 
-    def taken(self, values: list[Any]) -> list[Any]:
+    def taken(self, values: list[Any], walk: Walk) -> list[Any]:
         found: list[Any] = []
         waiting = list(reversed(values))
         while waiting:
             value = waiting.pop()
             children = _children(value)
+            walk.look(1 + len(children))
             if children:
                 found.append(value)
                 waiting.extend(reversed(children))
@@ -87,14 +115,16 @@ class Slice(Step):
     step: int | None
     is_index: bool
 
-    def taken(self, values: list[Any]) -> list[Any]:
+    def taken(self, values: list[Any], walk: Walk) -> list[Any]:
         found: list[Any] = []
         for value in values:
             if value is None:
                 continue
             if not isinstance(value, list):
                 raise JsonPathError(f"{_type_name(value)} is not array or slice")
-            found += self._cut(value)
+            part = self._cut(value)
+            walk.look(len(part))
+            found += part
         return found
 
     def _cut(self, items: list[Any]) -> list[Any]:
@@ -119,8 +149,8 @@ class Slice(Step):
 class Union(Step):
     paths: tuple[Steps, ...]
 
-    def taken(self, values: list[Any]) -> list[Any]:
-        return [value for path in self.paths for value in walked(values, path)]
+    def taken(self, values: list[Any], walk: Walk) -> list[Any]:
+        return [value for path in self.paths for value in walked(values, path, walk)]
 
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -139,21 +169,23 @@ class Filter(Step):
     sign: str
     right: Steps
 
-    def taken(self, values: list[Any]) -> list[Any]:
+    def taken(self, values: list[Any], walk: Walk) -> list[Any]:
         found: list[Any] = []
         for value in values:
             if not isinstance(value, list):
-                raise JsonPathError(f"{text_of(value)} is not array or slice and cannot be filtered")
-            found += [item for item in value if self._passes(item)]
+                raise JsonPathError(f"{_shown(value)} is not array or slice and cannot be filtered")
+            found += [item for item in value if self._passes(item, walk)]
         return found
 
-    def _passes(self, item: Any) -> bool:
+    def _passes(self, item: Any, walk: Walk) -> bool:
         if not self.sign:
             try:
-                return bool(walked([item], self.left))
+                return bool(walked([item], self.left, walk))
+            except TooMuch:
+                raise
             except JsonPathError:
                 return False
-        sides = [walked([item], self.left), walked([item], self.right)]
+        sides = [walked([item], self.left, walk), walked([item], self.right, walk)]
         if not all(sides):
             return False
         if any(len(side) > 1 for side in sides):
@@ -180,6 +212,14 @@ def _comparison_kind(value: Any) -> str:
     if isinstance(value, str):
         return "string"
     raise JsonPathError("invalid type for comparison")
+
+
+def _shown(value: Any) -> str:
+    """Its text; of one that is too large or too deep its kind."""
+    try:
+        return text_of(value)
+    except ExpressionError:
+        return _type_name(value)
 
 
 def _type_name(value: Any) -> str:

@@ -54,6 +54,26 @@ def test_a_deep_document_does_not_exhaust_the_stack() -> None:
     assert parsed("{..a}").first(document) == document["a"]
 
 
+@pytest.mark.parametrize("path", ["{..[*]..[*]..[*]..[*]..[*]}", "{..[?(@..[*]..[*]..[*])]}", "{..[*]..[*]..[0,0]}"])
+def test_a_path_that_would_look_at_a_billion_values_ends_with_a_clear_error(path: str) -> None:
+    document: Any = 1
+    for _ in range(300):
+        document = [document]
+    with pytest.raises(JsonPathError, match=r"^the path looks at more than 2000000 values$"):
+        parsed(path).first(document)
+
+
+def test_what_is_too_large_to_be_shown_is_complained_about_by_its_kind() -> None:
+    with pytest.raises(JsonPathError, match=r"^map\[string\]interface \{\} is not array or slice and cannot be filtered$"):
+        parsed("{[?(@.v==1)]}").first({str(number): number for number in range(300_000)})
+
+
+def test_a_path_may_look_at_all_that_an_answer_can_hold() -> None:
+    values = [{"v": 1}] * 75_000
+    assert parsed("{..v}").first(values) == 1
+    assert parsed("{[?(@.v==1)].v}").first(values) == 1
+
+
 @given(path=st.text(alphabet="{}[]().*?@$=<>'\"ab01:,- \\", max_size=24))
 def test_any_text_is_a_path_or_an_error(path: str) -> None:
     with contextlib.suppress(JsonPathError):

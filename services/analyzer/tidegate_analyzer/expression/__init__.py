@@ -69,12 +69,14 @@ def condition(text: str | Program, result: Any, *, now: datetime | None = None) 
 
 def text_of(value: Any, *, budget: Budget = _DEFAULT_BUDGET) -> str:
     """A value as Go prints it with `%v`; some providers store their measurements so."""
-    return printed(value, Meter(budget))
+    with _not_too_deep():
+        return printed(value, Meter(budget))
 
 
 def json_of(value: Any, *, budget: Budget = _DEFAULT_BUDGET) -> str:
     """A value as Go's json.Marshal writes it: sorted keys, no white space, `<`, `>` and `&` escaped."""
-    return compact_json_text(metric_value(value), Meter(budget))
+    with _not_too_deep():
+        return compact_json_text(metric_value(value), Meter(budget))
 
 
 def presentable(value: Any, *, budget: Budget = _DEFAULT_BUDGET) -> Any:
@@ -88,13 +90,10 @@ def _read(text: str) -> Program:
 
 
 def _evaluated(program: Program, result: Any, now: datetime | None, meter: Meter) -> Any:
-    try:
-        with _told_where(program.source):
-            value = metric_value(result)
-            checker.check(program.tree, nature_of(value))
-            return Evaluation(value, now, meter).value(_plan(program.source))
-    except RecursionError as error:
-        raise ExpressionError("values are nested too deeply") from error
+    with _not_too_deep(), _told_where(program.source):
+        value = metric_value(result)
+        checker.check(program.tree, nature_of(value))
+        return Evaluation(value, now, meter).value(_plan(program.source))
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -105,6 +104,14 @@ def _tree(text: str) -> syntax.Node:
 @lru_cache(maxsize=_REMEMBERED)
 def _plan(text: str) -> syntax.Node:
     return folding.folded(_tree(text))
+
+
+@contextmanager
+def _not_too_deep() -> Iterator[None]:
+    try:
+        yield
+    except RecursionError as error:
+        raise ExpressionError("values are nested too deeply") from error
 
 
 @contextmanager

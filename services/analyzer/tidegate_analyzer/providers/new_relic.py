@@ -11,9 +11,8 @@ from typing import Any, ClassVar, Final
 import orjson
 
 from tidegate.outbound import Answer, Call, CallFailed
-from tidegate_analyzer.answers import NotJson, document, inside
+from tidegate_analyzer.answers import NotJson, document, inside, stored
 from tidegate_analyzer.arguments import redacted
-from tidegate_analyzer.expression import json_of
 from tidegate_analyzer.logins import Logins, quoted
 from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, OnlyAsks, Texts, Tools
 
@@ -117,4 +116,4 @@ def measured(answer: Answer, *, about: Texts, key: str = "") -> Measured:
     if not isinstance(rows, list) or not rows or (len(rows) == 1 and not rows[0]):
         raise NotMeasured("no results returned from NRQL query")
     result = rows[0] if len(rows) == 1 else rows
-    return Measured(result=result, value=json_of(result), about=about)
+    return Measured(result=result, value=stored(result), about=about)

@@ -14,8 +14,7 @@ import orjson
 from tidegate.bus import NoAnswer
 from tidegate.errors import GiveUp, UnknownName
 from tidegate.messages import MetricAnswered, MetricRequested
-from tidegate_analyzer.answers import NotJson, document
-from tidegate_analyzer.expression import json_of
+from tidegate_analyzer.answers import NotJson, document, stored
 from tidegate_analyzer.provider import Config, Context, Decided, Measured, NotMeasured, Outcome, Texts, Tools, Unfinished
 
 NAME: Final = "plugin"
@@ -96,8 +95,8 @@ def outcome_of(answer: MetricAnswered) -> Outcome:
         case "Error":
             raise NotMeasured(answer.message or f"plugin {answer.plugin} says Error, and not why")
         case "":
-            return Measured(result=result, value=answer.value or json_of(result), metadata=answer.metadata)
+            return Measured(result=result, value=answer.value or stored(result), metadata=answer.metadata)
         case "Running":
             return Decided(phase="Inconclusive", message=answer.message or "Metric Terminated", metadata=answer.metadata)
-    value = answer.value or ("" if answer.result is None else json_of(result))
+    value = answer.value or ("" if answer.result is None else stored(result))
     return Decided(phase=answer.phase, message=answer.message, value=value, metadata=answer.metadata)

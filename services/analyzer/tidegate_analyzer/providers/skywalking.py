@@ -9,8 +9,8 @@ from typing import ClassVar, Final
 import orjson
 
 from tidegate.outbound import Answer, Call
-from tidegate_analyzer.answers import NotJson, document, inside
-from tidegate_analyzer.expression import ExpressionError, json_of
+from tidegate_analyzer.answers import NotJson, document, inside, stored
+from tidegate_analyzer.expression import ExpressionError
 from tidegate_analyzer.metrics import span
 from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, OnlyAsks, Tools
 
@@ -64,4 +64,4 @@ def measured(answer: Answer) -> Measured:
     data = inside(body, "data")
     if data is None:
         raise NotMeasured("no results returned from SkyWalking query")
-    return Measured(result=data, value=json_of(data))
+    return Measured(result=data, value=stored(data))

@@ -9,9 +9,8 @@ from dataclasses import replace
 from typing import ClassVar, Final
 
 from tidegate.outbound import Call
-from tidegate_analyzer.answers import NotJson, document
+from tidegate_analyzer.answers import NotJson, document, stored
 from tidegate_analyzer.authentication import bearer
-from tidegate_analyzer.expression import json_of
 from tidegate_analyzer.jsonpath import NO_VALUE, JsonPath, JsonPathError, NoValue, parsed
 from tidegate_analyzer.provider import Config, Context, Measured, NotMeasured, Tools
 
@@ -83,4 +82,4 @@ def measured(body: bytes, path: str) -> Measured:
         raise NotMeasured(NO_VALUE) from error
     except JsonPathError as error:
         raise NotMeasured(f"Could not find JSONPath in body: {error}") from error
-    return Measured(result=result, value=json_of(result))
+    return Measured(result=result, value=stored(result))
