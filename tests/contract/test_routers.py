@@ -544,6 +544,10 @@ class KubeBench:
     def written(self) -> list[tuple[Kind, str]]:
         return list(self.row.creates or ((kind, obj["metadata"]["name"]) for kind, obj in self.row.objects))
 
+    async def authored(self) -> list[dict]:
+        """What stood there before, whoever wrote to it since."""
+        return [await self.kube.get(kind, self.namespace, obj["metadata"]["name"]) for kind, obj in self.row.objects]
+
     async def objects(self) -> list[dict]:
         return [await self.kube.get(kind, self.namespace, name) for kind, name in self.written]
 
@@ -622,10 +626,15 @@ async def in_this_process(_request: pytest.FixtureRequest, _row: None) -> AsyncI
 
 @contextlib.asynccontextmanager
 async def in_memory(_request: pytest.FixtureRequest, row: Row) -> AsyncIterator[Bench]:
+    yield await with_its_objects(await as_written(row))
+
+
+async def as_written(row: Row) -> KubeBench:
+    """In memory, the objects as their authors wrote them."""
     kube = MemoryKube()
     for kind, obj in row.objects:
-        await kube.create(kind, in_namespace(obj, "here"))
-    yield await with_its_objects(KubeBench(row, kube, "here"))
+        await kube.create(kind, in_namespace(deepcopy(obj), "here"))
+    return KubeBench(row, kube, "here")
 
 
 async def with_its_objects(bench: KubeBench) -> KubeBench:
@@ -923,10 +932,7 @@ def test_any_sequence_of_splits_routes_aborts_and_edits_of_others_ends_with_what
     """And with all of it over, nothing is left but what its author wrote. A new router is covered by its row."""
 
     async def played() -> None:
-        kube = MemoryKube()
-        for kind, obj in row.objects:
-            await kube.create(kind, in_namespace(deepcopy(obj), "here"))
-        bench = KubeBench(row, kube, "here")
+        bench = await as_written(row)
         await bench.apply(split(2), fence=0)
         await bench.apply(split(0), fence=1)
         author = Author(bench)
@@ -965,14 +971,11 @@ def differences(wrote: Any, live: Any, path: str = "") -> list[str]:
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 async def test_an_author_who_applies_the_manifest_again_finds_only_weights_changed_during_and_nothing_after(row):
     """GW#208, GW#203: a lasting difference has GitOps tools and us overwrite one another for ever."""
-    kube = MemoryKube()
-    for kind, obj in row.objects:
-        await kube.create(kind, in_namespace(deepcopy(obj), "here"))
-    bench = KubeBench(row, kube, "here")
+    bench = await as_written(row)
 
     async def differing() -> set[str]:
-        found = [await kube.get(kind, "here", obj["metadata"]["name"]) for kind, obj in row.objects]
-        return {each for (_, obj), live in zip(row.objects, found, strict=True) for each in differences(obj, live)}
+        live = await bench.authored()
+        return {each for (_, wrote), found in zip(row.objects, live, strict=True) for each in differences(wrote, found)}
 
     for fence, canary in enumerate((0, 20, 100)):
         await bench.apply(split(canary), fence=fence)
@@ -985,15 +988,12 @@ async def test_an_author_who_applies_the_manifest_again_finds_only_weights_chang
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 async def test_a_rollout_deleted_in_the_middle_leaves_no_hash_of_its_pods_and_nothing_of_others_changed(row):
     """Its ReplicaSets went along: whatever still chose their pods would lead nowhere. App Mesh is left, as in the peer."""
-    kube = MemoryKube()
-    for kind, obj in row.objects:
-        await kube.create(kind, in_namespace(deepcopy(obj), "here"))
-    bench = KubeBench(row, kube, "here")
-    before = [row.foreign(await kube.get(kind, "here", obj["metadata"]["name"])) for kind, obj in row.objects]
+    bench = await as_written(row)
+    before = [row.foreign(each) for each in await bench.authored()]
     await bench.apply(split(34, headers=("first",) if Feature.HEADER_ROUTES in ROUTERS[row.router].supports else ()))
     for leftover in LEFTOVERS.values():
-        await Releases(kube, Settings()).sweep_routes(leftover)
-    found = [await kube.get(kind, "here", obj["metadata"]["name"]) for kind, obj in row.objects]
+        await Releases(bench.kube, Settings()).sweep_routes(leftover)
+    found = await bench.authored()
     assert [row.foreign(each) for each in found] == before
     if row.router != "appMesh":
         assert POD_TEMPLATE_HASH not in str(found)
