@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,6 +26,9 @@ HERE = Path(__file__).parent
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 DATA = HERE.parents[1] / "data" / "crds"
 GATEWAY_API = ("gatewayclasses", "gateways", "httproutes", "grpcroutes")
+
+FOLDERS = pytest.StashKey[list[Path]]()
+TAIL = 3000
 
 Install = Callable[[Iterable[Object]], None]
 
@@ -45,9 +48,31 @@ def network(control_plane: ControlPlane) -> Iterator[Network]:
         pytest.skip(str(why))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails shows the last words of the programs that carry its requests."""
+    report = yield
+    if report.failed:
+        for log in sorted(log for folder in item.config.stash.get(FOLDERS, []) for log in folder.glob("*.log")):
+            report.sections.append((log.name, log.read_text(errors="replace")[-TAIL:]))
+    return report
+
+
 @pytest.fixture(scope="session")
-def pods(control_plane: ControlPlane, network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pods_in(network, control_plane.kubeconfig, log=tmp_path_factory.mktemp("pods") / "pods.log"):
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """For what a program writes down, its log among it."""
+
+    def made(name: str) -> Path:
+        path = tmp_path_factory.mktemp(name)
+        request.config.stash.setdefault(FOLDERS, []).append(path)
+        return path
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def pods(control_plane: ControlPlane, network: Network, folder: Callable[[str], Path]) -> Iterator[None]:
+    with pods_in(network, control_plane.kubeconfig, log=folder("pods") / "pods.log"):
         yield
 
 
@@ -84,11 +109,11 @@ def running_traefik(
     pods: None,
     gateway_api: None,
     install: Install,
-    tmp_path_factory: pytest.TempPathFactory,
+    folder: Callable[[str], Path],
 ) -> Iterator[None]:
     install([yaml.safe_load((DATA / "traefik.io_traefikservices.yaml").read_text())])
     install(loose_crd(*each) for each in UNUSED)
-    with traefik(network, control_plane.kubeconfig, folder=tmp_path_factory.mktemp("traefik")):
+    with traefik(network, control_plane.kubeconfig, folder=folder("traefik")):
         yield
 
 

@@ -37,9 +37,9 @@ def running_contour(
     pods: None,
     edge: None,
     tool: Callable[[str], Path],
-    tmp_path_factory: pytest.TempPathFactory,
+    folder: Callable[[str], Path],
 ) -> Iterator[None]:
-    with contour(network, tool("contour"), control_plane.kubeconfig, folder=tmp_path_factory.mktemp("contour")):
+    with contour(network, tool("contour"), control_plane.kubeconfig, folder=folder("contour")):
         yield
 
 

@@ -35,13 +35,12 @@ def running_istio(
     pods: None,
     kinds_of_istio: None,
     tool: Callable[[str], Path],
-    tmp_path_factory: pytest.TempPathFactory,
+    folder: Callable[[str], Path],
 ) -> Iterator[None]:
     """With the webhook in force: what it refuses, no test here could have written."""
     certificates = control_plane.layout.certificates
     trust = Trust(certificates / "apiserver.crt", certificates / "apiserver.key", control_plane.ca)
-    folder = tmp_path_factory.mktemp("istio")
-    with mesh(network, tool("istiod"), control_plane.kubeconfig, trust, folder=folder) as webhook:
+    with mesh(network, tool("istiod"), control_plane.kubeconfig, trust, folder=folder("istio")) as webhook:
         control_plane.client.post(WEBHOOKS, validation(webhook, control_plane.ca))
         yield
         control_plane.client.call("DELETE", f"{WEBHOOKS}/istiod")

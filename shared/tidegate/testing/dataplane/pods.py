@@ -6,6 +6,7 @@ has a kubelet's two words: a pod becomes Ready once its server listens, and its 
 
 import asyncio
 import json
+import logging
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,8 @@ from tidegate.kube.store import ChangeType
 SERVED: Final = "tidegate.test/served"
 """The label of pods that have a process."""
 PORT: Final = 8080
+log = logging.getLogger(__name__)
+
 READY: Final = ("Ready", "ContainersReady")
 
 
@@ -85,7 +88,8 @@ class Pod:
         return f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
 
     async def listen(self, address: str) -> None:
-        self._server = await asyncio.get_running_loop().create_server(lambda: Server(self), address, PORT, backlog=512)
+        if self._server is None:
+            self._server = await asyncio.get_running_loop().create_server(lambda: Server(self), address, PORT, backlog=512)
 
     def close(self) -> None:
         if self._server is not None:
@@ -124,24 +128,31 @@ class Kubelet:
             elif address:
                 pod = self._pods[uid] = Pod()
                 pod.look_at(there)
-                await pod.listen(address)
-                group.create_task(self._ready(there))
+                group.create_task(self._start(pod, uid, there))
 
-    async def _ready(self, pod: Object) -> None:
+    async def _start(self, pod: Pod, uid: str, there: Object) -> None:
+        """What stands in the way of one pod is said and tried again: it must not end those of everybody else."""
+        namespace, name = there["metadata"]["namespace"], there["metadata"]["name"]
+        while self._pods.get(uid) is pod:
+            try:
+                await pod.listen(there["status"]["podIP"])
+                await self._say_ready(namespace, name)
+            except (OSError, KubeError) as error:
+                log.warning("%s/%s: %s %s", namespace, name, type(error).__name__, error)
+                await asyncio.sleep(0.5)
+            else:
+                break
+        if self._pods.get(uid) is not pod:  # it went while its server came
+            pod.close()
+
+    async def _say_ready(self, namespace: str, name: str) -> None:
         """The status as kwok left it, but Ready; decided again if kwok was faster."""
-        namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
         with suppress(NotFound):
             while True:
-                try:
-                    version = pod["metadata"]["resourceVersion"]
-                    await self._kube.merge_patch(
-                        POD, namespace, name, {"status": ready(pod["status"])}, subresource="status", resource_version=version
-                    )
-                except Conflict:
-                    pod = await self._kube.get(POD, namespace, name)
-                except KubeError:  # an API server that is away for a moment
-                    await asyncio.sleep(0.5)
-                else:
+                pod = await self._kube.get(POD, namespace, name)
+                version, status = pod["metadata"]["resourceVersion"], {"status": ready(pod["status"])}
+                with suppress(Conflict):
+                    await self._kube.merge_patch(POD, namespace, name, status, subresource="status", resource_version=version)
                     return
 
 

@@ -45,7 +45,10 @@ class Background:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """One that has ended meanwhile is why something else failed, or will be soon."""
+        ended = self._process is not None and self._process.poll() is not None
         self._end()
+        assert not ended, f"{self._command[0]} ended before its time; it said:\n{self.said}"
 
     @property
     def said(self) -> str:
