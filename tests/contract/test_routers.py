@@ -496,6 +496,59 @@ def test_every_router_of_the_registry_is_in_this_suite():
     assert {row.router for row in ROWS.values()} | {"tidegate/memory"} == set(ROUTERS)
 
 
+HERE = "contract/test_routers.py::"
+SHOWN_BY = {
+    Feature.HEADER_ROUTES: HERE + "test_header_routes_are_there_while_asked_for_and_never_pile_up",
+    Feature.MIRROR_ROUTES: HERE + "test_a_mirror_is_there_while_asked_for_and_takes_nothing_from_anybody",
+    Feature.ADDITIONAL_DESTINATIONS: HERE
+    + "test_an_experiments_service_is_named_before_it_has_weight_and_until_nobody_asks_for_it",
+    Feature.MAX_WEIGHT: HERE + "test_weights_may_be_out_of_another_total_than_a_hundred",
+    Feature.VERIFICATION: HERE + "test_it_is_verified_once_the_controller_has_seen_the_newest_state",
+    Feature.STICKINESS: "unit/shifter/test_stickiness.py::test_users_keep_their_version_through_every_split_and_header_route",
+}
+"""For each router that has the feature; but for those:"""
+SHOWN_ELSEWHERE = {
+    (
+        Feature.VERIFICATION,
+        "alb",
+    ): "integration/shifter/test_asking_aws.py::test_a_split_is_verified_when_aws_has_it_and_not_before",
+    (
+        Feature.HEADER_ROUTES,
+        "apisix",
+    ): "unit/shifter/test_apisix.py::test_a_header_route_is_one_priority_higher_and_leads_to_the_canary_alone",
+}
+
+
+@pytest.mark.parametrize("feature", Feature)
+def test_every_yes_of_the_support_table_is_shown_by_a_test(feature):
+    rows = {row.router for row in ROWS.values() if feature in supported(row.router) - row.lacks}
+    elsewhere = {router: test for (of, router), test in SHOWN_ELSEWHERE.items() if of is feature}
+    claimed = {router for router in ROUTERS if feature in supported(router)} - {"tidegate/memory"}
+    assert (rows | elsewhere.keys(), rows & elsewhere.keys()) == (claimed, set())
+    for test in (SHOWN_BY[feature], *elsewhere.values()):
+        file, _, name = test.partition("::")
+        assert f"def {name}(" in (Path(__file__).parents[1] / file).read_text(), test
+
+
+def supported(router: str) -> frozenset[Feature]:
+    return ROUTERS[router](MemoryKube()).supports
+
+
+def gateway_shares(route: dict[str, Any]) -> list[tuple[int, int]]:
+    rules = [{each["name"]: each["weight"] for each in rule["backendRefs"]} for rule in route["spec"]["rules"]]
+    return [(each["canary"], each["canary"] + each["stable"]) for each in rules if "stable" in each]
+
+
+def nginx_shares(obj: dict[str, Any]) -> list[tuple[int, int]]:
+    held = obj["metadata"]["annotations"]
+    weight, total = (held[f"nginx.ingress.kubernetes.io/{key}"] for key in ("canary-weight", "canary-weight-total"))
+    return [(int(weight), int(total))]
+
+
+TOTALS = {"argoproj-labs/gatewayAPI": gateway_shares, "nginx": nginx_shares}
+"""For routers that know `maxTrafficWeight`: the canary's weight, and out of how much."""
+
+
 # --- benches: a router with everything it needs ---------------------------------------------------------------------------
 
 
@@ -686,7 +739,7 @@ def benches(*needed: Feature, memory: bool = True, fits: Callable[[Row], bool] =
     """Every router that has the features, wherever it can run."""
     params = [pytest.param((in_this_process, None), id="memory")] if memory else []
     for name, row in ROWS.items():
-        if fits(row) and set(needed) <= ROUTERS[row.router](MemoryKube()).supports - row.lacks:
+        if fits(row) and set(needed) <= supported(row.router) - row.lacks:
             params.append(pytest.param((in_memory, row), id=name))
             params.append(pytest.param((on_an_api_server, row), id=f"{name}-api-server", marks=pytest.mark.integration))
     return params
@@ -773,6 +826,27 @@ async def test_header_routes_are_there_while_asked_for_and_never_pile_up(bench):
     assert {name.partition("-")[0] for name in await bench.managed()} == {"second"}
     await bench.apply(split(0))
     assert await bench.managed() == []
+
+
+@pytest.mark.parametrize("bench", benches(Feature.MIRROR_ROUTES, memory=False), indirect=True)
+async def test_a_mirror_is_there_while_asked_for_and_takes_nothing_from_anybody(bench):
+    for _ in range(2):
+        await bench.apply(split(20, mirrors=("first",)))
+    once = await bench.managed()
+    assert {name.partition("-")[0] for name in once} == {"first"}
+    assert len(once) == len(set(once))
+    assert "mirror" in str(await bench.objects()).lower()
+    assert await bench.weights() == {(20, 80)}
+    await bench.apply(split(20))
+    assert "mirror" not in str(await bench.objects()).lower()
+
+
+@pytest.mark.parametrize("bench", benches(Feature.MAX_WEIGHT, memory=False), indirect=True)
+async def test_weights_may_be_out_of_another_total_than_a_hundred(bench):
+    sides = {"canary": Destination(weight=5, service="canary"), "stable": Destination(weight=995, service="stable")}
+    report = await bench.apply(Split(**sides, max_weight=1000))
+    assert (report.weight, report.state) == (5, "applied")
+    assert {pair for obj in await bench.objects() for pair in TOTALS[bench.row.router](obj)} == {(5, 1000)}
 
 
 @pytest.mark.parametrize("bench", benches(Feature.ADDITIONAL_DESTINATIONS), indirect=True)
@@ -876,7 +950,7 @@ EDITS = st.sampled_from(["annotated", "applied again", "set back"])
 def able(asked: tuple[int, tuple[str, ...], tuple[str, ...], int], row: Row) -> Split:
     """The split without what the router of this row cannot do."""
     canary, headers, mirrors, experiment = asked
-    supports = ROUTERS[row.router](MemoryKube()).supports - row.lacks
+    supports = supported(row.router) - row.lacks
     return split(
         canary,
         headers=headers if Feature.HEADER_ROUTES in supports else (),
