@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tidegate.kube.memory import MemoryKube
 from tidegate.messages import Destination, Split
 from tidegate_shifter.router import Ask, Owner, Refused
-from tidegate_shifter.routers.traefik import TRAEFIK_SERVICE, Traefik, change
+from tidegate_shifter.routers.traefik import OLDER, TRAEFIK_SERVICE, Traefik, change
 
 
 def ask(canary=20, name="web"):
@@ -40,6 +40,21 @@ def test_only_our_two_weights_change():
 def test_a_namesake_is_not_our_service(other):
     found = service(entry("stable"), entry("canary", **other), entry("canary"))
     assert patched(found, ask())["spec"]["weighted"]["services"][1:] == [entry("canary", **other), entry("canary", weight=20)]
+
+
+def test_a_traefik_service_stands_for_the_service_whose_name_it_has_where_that_is_not_there():
+    """Such as one that makes users stick to a pod; the peer looks at names only."""
+    nested = [entry(name, kind="TraefikService") for name in ("stable", "canary")]
+    assert [each["weight"] for each in patched(service(*nested), ask())["spec"]["weighted"]["services"]] == [80, 20]
+
+
+@pytest.mark.parametrize("kinds", [(OLDER,), (OLDER, TRAEFIK_SERVICE)], ids=["only the older group", "both"])
+async def test_the_group_of_traefik_2_is_written_where_the_newer_one_has_none_of_that_name(kinds):
+    kube = MemoryKube()
+    for kind in kinds:
+        await kube.create(kind, service(entry("stable"), entry("canary")))
+    assert (await Traefik(kube).apply(ask())).weight == (await Traefik(kube).observed(ask())).weight == 20
+    assert [call.kind for call in kube.calls if call.verb == "merge_patch"] == [kinds[-1]]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,10 @@
 The Mapping that is named has no weight and gets what the canary's leaves; it is only read. The canary's is made with its first
 share and controlled by the Rollout. Without a share it stays, at weight 0: the peer deletes it after five seconds of sleep, in
 which requests under way may end; here they may end for as long as they like, and the fence is not deleted along with it.
+
+Emissary gives a Mapping without weight what the others of its group leave of 100, and one that is alone in its group everything,
+whatever its weight (`normalize_weights_in_mappings`). So an abort takes the canary Mapping away where the one beside it is gone.
+The versions v1, v2 and v3alpha1 are one object, which its webhook converts; v2, the peer's default, is what is written.
 """
 
 import re
@@ -42,7 +46,7 @@ def patched(manifest: Object | None, pair: Pair) -> Object | None:
     if manifest is None and not weight:
         return None
     if manifest is not None and not weight and is_controlled_by(manifest, pair.owner):
-        return {**manifest, "spec": {**manifest["spec"], "weight": 0}}  # an abort does not wait for a base that somebody deleted
+        return {**manifest, "spec": {**manifest["spec"], "weight": 0}} if pair.found else None  # alone it would get all
     spec = canary_spec(pair)
     if manifest is not None and not _is_ours(manifest, spec["service"], pair):
         raise Refused(f"{pair.canary} belongs to somebody else; it must be renamed or removed")
