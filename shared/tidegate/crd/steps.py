@@ -106,7 +106,7 @@ class PluginStep(Model):
 
 
 class CanaryStep(Model):
-    """One kind of step."""
+    """One kind of step; a weight, a scale and routes may stand together."""
 
     set_weight: Int32 | None = None
     """Percent of traffic for the canary, 0 to 100 (or maxTrafficWeight)."""
