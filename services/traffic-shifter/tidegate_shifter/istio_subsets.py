@@ -35,11 +35,12 @@ def patched(manifest: Object | None, context: Context, *, ahead: bool) -> Object
         there = ", ".join(sorted(repr(each) for each in held)) or "none"
         raise Refused(f"{context.target} has no subset {missing[0]!r}; subsets are: {there}")
     split = context.split
-    wanted = {each.service or "": each.hash for each in split.additional} | {names.stable: split.stable.hash}
+    # What is on its way out is named without a hash (`easing.py`): its pods stay chosen until it is gone.
+    wanted = {each.service or "": each.hash for each in split.additional if each.hash} | {names.stable: split.stable.hash}
     if not (ahead and _gives_nothing(split)):
         wanted[names.canary] = split.canary.hash
     added = added_by(context.owner, manifest)
-    going = set() if ahead else added - set(wanted)
+    going = set() if ahead else added - set(wanted) - {each.service for each in split.additional}
     subsets = [chosen(each, wanted) for each in found if each.get("name") not in going]
     new = [each for each in wanted if each not in held]
     subsets += [{"name": each, "labels": {POD_TEMPLATE_HASH: wanted[each]}} for each in sorted(new)]

@@ -308,6 +308,16 @@ def test_ahead_of_the_weights_nothing_is_taken_from_traffic_that_still_flows():
     assert hashes(rule_after(running, ended)) == {"canary": "third", "stable": "new"}
 
 
+@pytest.mark.parametrize("ahead", [True, False])
+def test_the_pods_of_an_experiment_on_its_way_out_stay_chosen_until_it_is_gone(ahead):
+    """It is named without weight and hash then: any other pods in its place would get what still comes to it."""
+    extra = Destination(weight=5, service="candidate", hash="try")
+    running = rule_after(rule(subset("canary", "new"), subset("stable", "old")), by_subset(20, additional=(extra,)))
+    leaving = by_subset(20, additional=(Destination(weight=0, service="candidate"),))
+    assert hashes(rule_after(running, leaving, ahead=ahead)) == hashes(running)
+    assert "candidate" not in hashes(rule_after(running, by_subset(20)))
+
+
 def test_a_rule_without_our_subsets_or_without_itself_is_refused():
     with pytest.raises(Refused, match=r"DestinationRule shop/app has no subset 'canary'; subsets are: 'stable'"):
         rule_after(rule(subset("stable")), by_subset(20))
