@@ -9,7 +9,8 @@ A new router is one file in `routers/`, one line in its registry, its row in `te
 
     1. a pure `patched(manifest, ...) -> manifest` that touches only what the Rollout owns in that object
     2. a class of about forty lines: `supports`, `apply` (patch each object, then observe), `observed` (only look); where its
-       objects say nothing of what the data plane took over, `changes.py` has both, given the list of changes
+       objects say nothing of what the data plane took over, `changes.py` has both, given the list of changes; and where it
+       takes an experiment's Services, `additional` (which of them stand in its objects)
     3. where an object is created and deleted again, write the one that stays first: a deleted object takes its fence along
 """
 
