@@ -59,8 +59,8 @@ def _type(_meter: Meter, value: Any) -> str:
 
 
 def _end(index: int) -> Callable[[Meter, Any], Any]:
-    def element(_meter: Meter, value: Any) -> Any:
-        return value[index] if isinstance(value, list) and value else None
+    def element(meter: Meter, value: Any) -> Any:
+        return None if isinstance(value, dict) else _get(meter, value, index)
 
     return element
 
@@ -153,7 +153,8 @@ def _flatten(meter: Meter, value: Any) -> list[Any]:
 
 
 def _sort(meter: Meter, value: Any, order: Any = "asc") -> list[Any]:
-    items = _listed(value, "sort")
+    """Of what is no list, known by its value only, Go makes an empty one; what the types tell is refused before."""
+    items = value if isinstance(value, list) else []
     if not isinstance(order, str):
         raise ExpressionError(f"sort order argument must be a string (got {type_name(order)})")
     if order not in {"asc", "desc"}:

@@ -1,6 +1,7 @@
 """Text into tokens. The alphabet is expr-lang v1.17.8's, plus `=~` and `!~` of the older engine (govaluate)."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -34,8 +35,10 @@ _TOKEN = re.compile(
     r"""
       (?P<space>\s+)
     | (?P<comment>//[^\n]*|/\*.*?\*/)
-    | (?P<number>0[xX][0-9a-fA-F_]*|0[oO][0-7_]*|0[bB][01_]*
-        |(?:\d[\d_]*(?:\.(?!\.)[\d_]*)?|\.\d[\d_]*)(?:[eE][+-]?[\d_]*)?)
+    | (?P<number>0[xX][0-9a-fA-F_]*(?:\.(?!\.)[0-9a-fA-F_]*)?(?:[eE][+-]?[0-9a-fA-F_]*)?
+        |0[oO][0-7_]*(?:\.(?!\.)[0-7_]*)?(?:[eE][+-]?[0-7_]*)?
+        |0[bB][01_]*(?:\.(?!\.)[01_]*)?(?:[eE][+-]?[01_]*)?
+        |\.?\d[\d_]*(?:\.(?!\.)[\d_]*)?(?:[eE][+-]?[\d_]*)?)
     | (?P<raw>`(?:[^`]|``)*`)
     | (?P<bytes>[bB](?P<bquote>['"])(?:\\.|(?!(?P=bquote))[^\\\n])*(?P=bquote))
     | (?P<string>(?P<quote>['"])(?:\\.|(?!(?P=quote))[^\\\n])*(?P=quote))
@@ -53,45 +56,43 @@ _SIMPLE_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "
 _LAST_CODE_POINT = 0x10FFFF
 
 
-def tokens(source: str) -> list[Token]:
-    found: list[Token] = []
+def tokens(source: str) -> Iterator[Token]:
+    """One at a time, so that of two faults the first is told."""
     position = 0
     while position < len(source):
         match = _TOKEN.match(source, position)
         if match is None:
             raise _unreadable(source, position)
-        found.extend(_tokens_of(match, source))
+        if match.lastgroup not in {"space", "comment"}:
+            yield _token_of(match, source)
         position = match.end()
     # The end is pointed at under the last character, where the missing piece would be attached.
-    found.append(Token(Kind.EOF, "", max(len(source) - 1, 0)))
-    return found
+    yield Token(Kind.EOF, "", max(len(source) - 1, 0))
 
 
-def _tokens_of(match: re.Match[str], source: str) -> list[Token]:
+def _token_of(match: re.Match[str], source: str) -> Token:
     text, position = match.group(), match.start()
     match match.lastgroup:
-        case "space" | "comment":
-            return []
         case "number":
-            return [Token(Kind.NUMBER, _checked_number(match, source), position)]
+            return Token(Kind.NUMBER, _checked_number(match, source), position)
         case "raw":
-            return [Token(Kind.STRING, text[1:-1].replace("``", "`"), position)]
+            return Token(Kind.STRING, text[1:-1].replace("``", "`"), position)
         case "string":
-            return [Token(Kind.STRING, _unescaped(text[1:-1], source, position), position)]
+            return Token(Kind.STRING, _unescaped(text[1:-1], source, position), position)
         case "bytes":
-            return [Token(Kind.BYTES, _unescaped(text[2:-1], source, position), position)]
+            return Token(Kind.BYTES, _unescaped(text[2:-1], source, position), position)
         case "word":
-            return [Token(Kind.OPERATOR if text in _WORD_OPERATORS else Kind.IDENTIFIER, text, position)]
+            return Token(Kind.OPERATOR if text in _WORD_OPERATORS else Kind.IDENTIFIER, text, position)
         case "bracket":
-            return [Token(Kind.BRACKET, text, position)]
+            return Token(Kind.BRACKET, text, position)
         case _:
-            return [Token(Kind.OPERATOR, text, position)]
+            return Token(Kind.OPERATOR, text, position)
 
 
 def _checked_number(match: re.Match[str], source: str) -> str:
     """`12abc` is one bad number, not a number and a name."""
     following = source[match.end() : match.end() + 1]
-    if following.isalpha() or following in {"_", "$"}:
+    if following.isalnum() or following in {"_", "$"}:
         bad = quoted(match.group() + following)
         raise ExpressionError(f"bad number syntax: {bad}", position=match.end(), source=source)
     return match.group()

@@ -4,8 +4,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from tidegate_analyzer.expression import syntax
+from tidegate_analyzer.expression.errors import ExpressionError
 from tidegate_analyzer.expression.lexer import Kind, Token
 from tidegate_analyzer.expression.names import PREDICATES
+from tidegate_analyzer.expression.quoting import quoted
 from tidegate_analyzer.expression.reader import Reader
 from tidegate_analyzer.expression.signatures import FUNCTIONS
 
@@ -86,16 +88,21 @@ class Operands(ABC):
         raise self.read.unexpected(token)
 
     def _number(self, token: Token) -> int | float:
-        text = token.value.replace("_", "").lower()
+        text = token.value.replace("_", "")
         bases = {"0x": ("hex", 16), "0o": ("octal", 8), "0b": ("binary", 2)}
-        kind, base = bases.get(text[:2], ("float", 0) if set(text) & set(".e") else ("integer", 10))
+        kind, base = bases.get(text[:2].lower(), ("float", 0) if set(text) & set(".eE") else ("integer", 10))
+        reader = "ParseInt" if base else "ParseFloat"
         try:
             value = int(text, base) if base else float(text)
         except ValueError as error:
-            raise self.read.failure(f"invalid {kind} literal: {token.value}", self.read.current.position) from error
+            raise self._unreadable(kind, reader, text, "invalid syntax") from error
         if (isinstance(value, int) and value not in _INT64) or value == float("inf"):
-            raise self.read.failure(f"invalid {kind} literal: {token.value}: value out of range", self.read.current.position)
+            raise self._unreadable(kind, reader, text, "value out of range")
         return value
+
+    def _unreadable(self, kind: str, reader: str, text: str, why: str) -> ExpressionError:
+        words = f"invalid {kind} literal: strconv.{reader}: parsing {quoted(text)}: {why}"
+        return self.read.failure(words, self.read.current.position)
 
     def _array(self) -> syntax.Node:
         position = self.read.advance().position

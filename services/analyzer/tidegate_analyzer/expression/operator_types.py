@@ -7,7 +7,6 @@ from tidegate_analyzer.expression.natures import (
     DURATION,
     FLOAT,
     INT,
-    INTS,
     IS_BOOL,
     IS_DURATION,
     IS_INTEGER,
@@ -20,6 +19,7 @@ from tidegate_analyzer.expression.natures import (
     UNKNOWN,
     Nature,
     Test,
+    list_of,
     may_fit,
 )
 
@@ -51,7 +51,7 @@ _TABLE: dict[str, tuple[list[Row], tuple[Test, ...], Nature]] = {
     "matches": ([*_TEXTUAL, (_is_bytes, IS_STRING, _always(BOOL))], (IS_STRING,), BOOL),
     **dict.fromkeys(("/", "**", "^"), (_FRACTIONAL, (IS_NUMBER,), FLOAT)),
     "%": ([(IS_INTEGER, IS_INTEGER, _always(INT))], (IS_INTEGER,), INT),
-    "..": ([(IS_INTEGER, IS_INTEGER, _always(INTS))], (IS_INTEGER,), INTS),
+    "..": ([(IS_INTEGER, IS_INTEGER, _always(list_of(INT)))], (IS_INTEGER,), list_of(INT)),
     "+": (
         [
             (IS_NUMBER, IS_NUMBER, _wider),

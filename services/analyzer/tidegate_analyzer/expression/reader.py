@@ -8,20 +8,18 @@ class Reader:
     def __init__(self, source: str) -> None:
         self.source = source
         self._tokens = tokens(source)
-        self._index = 0
-
-    @property
-    def current(self) -> Token:
-        return self._tokens[self._index]
+        self.current = next(self._tokens)
+        self._following: Token | None = None
 
     @property
     def following(self) -> Token:
-        return self._tokens[min(self._index + 1, len(self._tokens) - 1)]
+        if self._following is None:
+            self._following = next(self._tokens, self.current)
+        return self._following
 
     def advance(self) -> Token:
-        token = self.current
-        if token.kind is not Kind.EOF:
-            self._index += 1
+        token, self.current = self.current, self.following
+        self._following = None
         return token
 
     def at_operator(self, *values: str) -> bool:
