@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 from tidegate.errors import Retry
 from tidegate.keys import POD_TEMPLATE_HASH
 from tidegate.kube.errors import Forbidden, ServerUnavailable
-from tidegate.kube.kinds import ENDPOINT_SLICE, SERVICE
+from tidegate.kube.kinds import ENDPOINT_SLICE, HTTP_ROUTE, SERVICE
 from tidegate.kube.memory import MemoryKube
 from tidegate.messages import Destination, HeaderRoute, Record, Router, RouterReport, ServiceTarget, Split, TrafficRequested
 from tidegate_shifter.easing import SECONDS, between, least
 from tidegate_shifter.router import Feature, Refused, Stale, needed_features, split_within
+from tidegate_shifter.routers import ROUTERS
 from tidegate_shifter.shift import Shifter, worst_of
 
 
@@ -275,6 +276,37 @@ async def test_a_shifter_killed_while_something_comes_or_goes_is_followed_by_one
     *_, eased, last = [weights(each.split) for each in router.asked]
     assert (eased, slept) == ({"canary": 20, "stable": 80, "x": 0}, [SECONDS])
     assert last == weights(request("a", additional=after).split)
+
+
+async def test_what_a_killed_shifter_left_in_an_http_route_is_gone_on_with_by_the_next():
+    """Coming: named without weight, and only then with it. Going: without weight, and only then out of the route."""
+    kube = MemoryKube()
+    refs = [{"name": "stable", "port": 80, "weight": 100}, {"name": "canary", "port": 80, "weight": 0}]
+    await kube.create(HTTP_ROUTE, {"metadata": {"name": "web", "namespace": "shop"}, "spec": {"rules": [{"backendRefs": refs}]}})
+
+    def there():
+        (rule,) = kube.snapshot(HTTP_ROUTE)[0]["spec"]["rules"]
+        return {each["name"]: each["weight"] for each in rule["backendRefs"]}
+
+    seen = []
+
+    async def sleep(_seconds):
+        seen.append(there())
+
+    router = Router(router="argoproj-labs/gatewayAPI", config={"httpRoute": "web"})
+    for additional in (experiment(20, "x"), ()):
+        asked = request("a", additional=additional).model_copy(update={"routers": (router,)})
+        with pytest.raises(KilledError):
+            await Shifter(kube=kube, routers=ROUTERS, sleep=killed).shift(asked)
+        done = await Shifter(kube=kube, routers=ROUTERS, sleep=sleep).shift(asked)
+        assert done.answer.state == "applied"
+        seen.append(there())
+    assert seen == [
+        {"stable": 80, "canary": 20, "x": 0},
+        {"stable": 60, "canary": 20, "x": 20},
+        {"stable": 80, "canary": 20, "x": 0},
+        {"stable": 80, "canary": 20},
+    ]
 
 
 async def test_after_a_restart_nothing_that_has_weight_loses_it():
