@@ -91,6 +91,14 @@ class Pod:
         if self._server is None:
             self._server = await asyncio.get_running_loop().create_server(lambda: Server(self), address, PORT, backlog=512)
 
+    @property
+    def serves(self) -> bool:
+        return self._server is not None
+
+    @property
+    def going(self) -> bool:
+        return bool(self._says["going"])
+
     def close(self) -> None:
         if self._server is not None:
             self._server.close()
@@ -123,8 +131,10 @@ class Kubelet:
             if there is None:
                 if pod := self._pods.pop(uid, None):
                     pod.close()
-            elif uid in self._pods:
-                self._pods[uid].look_at(there)
+            elif pod := self._pods.get(uid):
+                pod.look_at(there)
+                if pod.serves and not pod.going and not is_ready(there):  # kwok has repeated itself
+                    group.create_task(self._start(pod, uid, there))
             elif address:
                 pod = self._pods[uid] = Pod()
                 pod.look_at(there)
@@ -154,6 +164,11 @@ class Kubelet:
                 with suppress(Conflict):
                     await self._kube.merge_patch(POD, namespace, name, status, subresource="status", resource_version=version)
                     return
+
+
+def is_ready(pod: Object) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
 def ready(status: Object) -> dict[str, Any]:
