@@ -34,6 +34,8 @@ BOMBS = [
     ("replace(repeat('a', 100000), 'a', repeat('b', 100000))", "memory budget exceeded"),
     ("join(map(1..100000, 'x'), repeat('b', 100000))", "memory budget exceeded"),
     ("uniq(1..10000)", "step budget exceeded"),
+    ("reduce(1..100, toBase64(#acc), 'aaaa')", "memory budget exceeded"),
+    ("reduce(1..100, toJSON(#acc), '\"')", "memory budget exceeded"),
     ("fromJSON('" + "[" * 50_000 + "')", "nested too deeply"),
 ]
 
@@ -42,6 +44,28 @@ BOMBS = [
 def test_a_bomb_ends_with_a_clear_error(bomb: str, complaint: str) -> None:
     with pytest.raises(ExpressionError, match=complaint):
         compile_expression(bomb).evaluate([1.0])
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        "result contains '!'",
+        "result matches '!'",
+        "result == 'b' + result",
+        "result in ['b', result]",
+        "indexOf(result, '!') > 0",
+        "result | hasSuffix('!')",
+        "result < 'b'",
+    ],
+)
+def test_a_long_text_is_not_read_again_and_again(look: str) -> None:
+    with pytest.raises(OverBudget):
+        compile_expression(f"count(1..50000, {{ {look} }})").evaluate("a" * 1_000_000)
+
+
+def test_a_long_text_may_be_looked_at_often_enough() -> None:
+    looks = " or ".join(["result contains '!'", "result matches 'b$'", "upper(result) == 'A'", "result == 'b'"] * 3)
+    assert condition(looks, "a" * 1_000_000) is False
 
 
 def test_thousands_of_terms_in_a_row_are_fine() -> None:

@@ -1,6 +1,6 @@
 """What one evaluation may cost. Conditions come from users of the cluster; none of them may stop the analyzer.
 
-A step is one node evaluated or one value compared or printed; a cell is one element of a list or map, or eight characters
+A step is one node evaluated, one value compared or printed, or 256 characters given to an operator or a function; a cell is one element of a list or map, or eight characters
 of text. The numbers let an ordinary condition look at a few thousand series, and stop `map(1..1000, map(1..1000, ...))`
 within a fraction of a second.
 """
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from tidegate_analyzer.expression.errors import OverBudget
 
 CHARACTERS_PER_CELL = 8
+CHARACTERS_PER_STEP = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,11 @@ class Meter:
         self._cells -= count
         if self._cells < 0:
             raise OverBudget(f"memory budget exceeded ({self._budget.cells} cells)")
+
+    def read(self, *values: object) -> None:
+        for value in values:
+            if isinstance(value, str):
+                self.step(len(value) // CHARACTERS_PER_STEP)
 
     def text(self, length: int) -> None:
         self.cells(length // CHARACTERS_PER_CELL)

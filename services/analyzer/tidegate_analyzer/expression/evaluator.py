@@ -92,12 +92,15 @@ class Evaluation:
                 return True if boolean(left) else self.value(node.right)
             case "??":
                 return self.value(node.right) if left is None else left
-        return BINARY[node.operator](left, self.value(node.right), self.meter)
+        right = self.value(node.right)
+        self.meter.read(left, right)
+        return BINARY[node.operator](left, right, self.meter)
 
     def _comparison(self, node: syntax.Comparison) -> bool:
         left = self.value(node.first)
         for sign, operand in node.links:
             right = self.value(operand)
+            self.meter.read(left, right)
             if not operators.compared(sign, left, right):
                 return False
             left = right
@@ -157,7 +160,11 @@ class Evaluation:
         values = [self.value(argument) for argument in node.arguments]
         if node.name == "now":
             return self._present(values)
-        return FUNCTIONS[node.name](self.meter, *values)
+        self.meter.read(*values)
+        made = FUNCTIONS[node.name](self.meter, *values)
+        if isinstance(made, str):  # one that grows its text by more than half pays before
+            self.meter.text(len(made))
+        return made
 
     def _present(self, values: list[Any]) -> datetime:
         if self.now is None:

@@ -179,4 +179,5 @@ def _identical(left: Any, right: Any, meter: Meter) -> bool:
         return len(left) == len(right) and all(_identical(a, b, meter) for a, b in zip(left, right, strict=True))
     if isinstance(left, dict):
         return left.keys() == right.keys() and all(_identical(left[key], right[key], meter) for key in left)
+    meter.read(left)
     return bool(left == right)
