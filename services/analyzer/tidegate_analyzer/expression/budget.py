@@ -1,8 +1,8 @@
 """What one evaluation may cost. Conditions come from users of the cluster; none of them may stop the analyzer.
 
-A step is one node evaluated, one value compared or printed, or 256 characters given to an operator or a function; a cell is one element of a list or map, or eight characters
-of text. The numbers let an ordinary condition look at a few thousand series, and stop `map(1..1000, map(1..1000, ...))`
-within a fraction of a second.
+A step is one node evaluated, one value compared or printed, or 256 characters given to an operator or a function; a cell is one
+element of a list or map, or eight characters of text. The numbers let an ordinary condition look at a few thousand series, and stop
+`map(1..1000, map(1..1000, ...))` within a fraction of a second.
 """
 
 from dataclasses import dataclass
