@@ -24,6 +24,10 @@ STEP_INDEX = "step-index"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 NOTIFIED = "notified.notifications.argoproj.io"
 
+MADE_FROM = "tidegate.dev/made-from"
+"""On an Experiment of a Rollout: the resourceVersion of the Rollout that it was decided from. Whoever sees no newer one cannot know
+what it is for, and does not end it."""
+
 FENCE = "tidegate.dev/fence"
 """On every object the traffic-shifter changes: which decision it was last changed for, `<namespace>/<rollout>=<uid>/<fence>`, one
 entry per Rollout, joined by commas (two Rollouts may share a route). The fence is the highest resourceVersion the decision was

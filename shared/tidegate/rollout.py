@@ -10,6 +10,7 @@ from typing import Any
 
 from tidegate.durations import pause_duration
 from tidegate.hashing import steps_hash
+from tidegate.keys import REVISION
 
 Json = Mapping[str, Any]
 NO_LIMIT = 2**31 - 1  # the peer's MaxInt32: a limit nobody set
@@ -249,6 +250,12 @@ _READERS: Mapping[str, Callable[[Any], Step]] = {
     "setMirrorRoute": _mirror,
     "plugin": lambda plugin: Plugin(plugin.get("name", ""), plugin.get("config")),
 }
+
+
+def revision_in(annotations: Mapping[str, str]) -> int:
+    """Of a ReplicaSet its own, of a Rollout that of its wanted version; 0 where the annotation is missing or no number."""
+    text = annotations.get(REVISION, "")
+    return int(text) if text.isdecimal() else 0
 
 
 def selector_text(selector: Json) -> str:

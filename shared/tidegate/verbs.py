@@ -12,9 +12,10 @@ from typing import Any
 
 from tidegate.durations import rfc3339
 from tidegate.errors import TidegateError
-from tidegate.keys import EPHEMERAL_METADATA, REVISION
+from tidegate.keys import EPHEMERAL_METADATA
 from tidegate.kube.kinds import ANALYSIS_RUN, DEPLOYMENT, EXPERIMENT, POD_TEMPLATE, REPLICA_SET, ROLLOUT, Kind
 from tidegate.podtemplate import as_written, same_template
+from tidegate.rollout import revision_in
 
 Object = Mapping[str, Any]
 
@@ -213,6 +214,4 @@ def _owned_by(rollout: Object, replica_set: Object) -> bool:
 
 
 def revision_of(replica_set: Object) -> int:
-    """0 where the annotation is missing or no number."""
-    text = (replica_set["metadata"].get("annotations") or {}).get(REVISION, "")
-    return int(text) if text.isdigit() else 0
+    return revision_in(replica_set["metadata"].get("annotations") or {})

@@ -28,6 +28,7 @@ KEPT = {
     5390: "an abort sent all traffic to a stable ReplicaSet that somebody had deleted",
     2376: "a canary went to 0 while its share was held for want of stable pods",
     100601: "a verdict from before a retry counted against the promotion that followed it (the judge was wrong)",
+    203307: "a planner whose view had no ReplicaSets yet gave the second version the number of the first",
 }
 
 
@@ -55,6 +56,7 @@ KEPT_EXPERIMENT = {
     3087: "the same with two planners",
     30107: "the pods of an experiment went before the answer that they had a share had arrived",
     30069: "an experiment's share went back to a stable version that had no pods",
+    300872: "a planner that had not seen the step begin ended its experiment, and the step passed",
 }
 
 

@@ -16,7 +16,7 @@ from tidegate_planner.history import surplus
 from tidegate_planner.plan import DeleteAnalysis, StartAnalysis, TerminateAnalysis
 from tidegate_planner.progress import INCONCLUSIVE_RUN
 from tidegate_planner.seen import AnalysisRun, Seen
-from tidegate_planner.situation import Situation, next_revision
+from tidegate_planner.situation import Situation
 from tidegate_planner.targets import current_step
 from tidegate_planner.templates import merged_run_spec
 
@@ -217,9 +217,8 @@ def _was_started(at: Situation, kind: str) -> bool:
 
 
 def _base_name(at: Situation, kind: str) -> str:
-    others = [each for each in at.seen.replica_sets if each is not at.roles.new]
     suffix = f"-{at.progress.step_index}" if kind == STEP else SUFFIXES.get(kind, "")
-    return f"{at.seen.name}-{at.progress.current_hash}-{next_revision(at.roles.new, others)}{suffix}"
+    return f"{at.seen.name}-{at.progress.current_hash}-{at.revision}{suffix}"
 
 
 def _pause_was_cleared(at: Situation) -> bool:
@@ -229,7 +228,6 @@ def _pause_was_cleared(at: Situation) -> bool:
 
 def _manifest(at: Situation, wanted: RunInUse) -> Json:
     seen, is_step = at.seen, wanted.kind == STEP
-    others = [each for each in seen.replica_sets if each is not at.roles.new]
     metadata = wanted.config.config.get("analysisRunMetadata") or {}
     labels = {
         keys.POD_TEMPLATE_HASH: at.progress.current_hash,
@@ -239,7 +237,7 @@ def _manifest(at: Situation, wanted: RunInUse) -> Json:
         **(metadata.get("labels") or {}),
         **(at.spec.selector.get("matchLabels") or {}),
     }
-    revision = str(next_revision(at.roles.new, others))
+    revision = str(at.revision)
     return {
         "apiVersion": keys.API_VERSION,
         "kind": "AnalysisRun",

@@ -27,7 +27,7 @@ from tidegate_planner.progress import (
     promoted,
 )
 from tidegate_planner.seen import ReplicaSet
-from tidegate_planner.situation import Situation, next_revision
+from tidegate_planner.situation import Situation
 
 Json = Mapping[str, Any]
 
@@ -145,10 +145,9 @@ def request(at: Situation) -> TrafficRequested | None:
     at_once = None if held_still or at.roles.new is None else at.roles.new.hash
     preview = ServiceTarget(service=blue_green.preview_service, hash=at_once) if blue_green.preview_service and at_once else None
     services = tuple(each for each in (active, preview) if each is not None)
-    progress, others = at.progress, [each for each in at.roles.everyone if each is not at.roles.new]
-    revision = next_revision(at.roles.new, others)  # the same version wanted again has a new one
+    progress = at.progress
     arrived = cutover.done(at) and not progress.fully_promoted and not progress.abort
-    about = f"{revision} {progress.abort} {progress.preview_accepted or progress.promote_full or arrived}"
+    about = f"{at.revision} {progress.abort} {progress.preview_accepted or progress.promote_full or arrived}"
     return routing.request_for(at, services=services, about=about) if services else None
 
 

@@ -13,7 +13,7 @@ from tidegate_planner import delays, injections, relapses
 from tidegate_planner.analysis import owner_reference
 from tidegate_planner.plan import Action, AnnotateRollout, CreateReplicaSet, DeleteReplicaSet, ScaleReplicaSet
 from tidegate_planner.seen import ReplicaSet
-from tidegate_planner.situation import Situation, next_revision
+from tidegate_planner.situation import Situation
 from tidegate_planner.strategies import strategy_of
 
 NOT_COPIED = frozenset(
@@ -24,8 +24,7 @@ NOT_COPIED = frozenset(
 
 def replica_set_actions(at: Situation) -> list[Action]:
     """Everything to do to ReplicaSets and to the annotations of the Rollout in this pass."""
-    others = [each for each in at.roles.everyone if each is not at.roles.new]
-    revision = next_revision(at.roles.new, others)
+    revision = at.revision
     actions: list[Action] = []
     wanted = {keys.REVISION: str(revision)}
     if at.seen.workload is not None:

@@ -21,11 +21,12 @@ from tidegate_planner.analysis import Verdict, owner_reference
 from tidegate_planner.plan import CreateExperiment, DeleteExperiment, TerminateExperiment
 from tidegate_planner.progress import INCONCLUSIVE_EXPERIMENT, Progress, resumed
 from tidegate_planner.seen import Experiment, ReplicaSet
-from tidegate_planner.situation import Situation, next_revision
+from tidegate_planner.situation import Situation
 from tidegate_planner.targets import current_step
 from tidegate_planner.templates import argument
 
 Json = Mapping[str, Any]
+
 
 @dataclass(frozen=True, slots=True)
 class InUse:
@@ -104,9 +105,11 @@ def wanted(at: Situation) -> list[CreateExperiment]:
 
 
 def idle(at: Situation) -> list[TerminateExperiment]:
-    """Unfinished experiments of this rollout that nothing waits for any more."""
+    """Unfinished experiments of this rollout that nothing waits for any more. One that was made from a newer view than this
+    may be what another planner has just begun."""
     use = in_use(at)
     over = (each for each in at.seen.experiments if each.phase not in history.FINISHED and not each.terminate)
+    over = (each for each in over if each.made_from < at.seen.resource_version)
     return [TerminateExperiment(name=each.name, uid=each.uid) for each in over if use is None or each.name != use.name]
 
 
@@ -146,11 +149,7 @@ def _told_name(at: Situation) -> str:
 
 
 def _base_name(at: Situation) -> str:
-    return f"{at.seen.name}-{at.progress.current_hash}-{_revision(at)}-{at.progress.step_index}"
-
-
-def _revision(at: Situation) -> int:
-    return next_revision(at.roles.new, [each for each in at.seen.replica_sets if each is not at.roles.new])
+    return f"{at.seen.name}-{at.progress.current_hash}-{at.revision}-{at.progress.step_index}"
 
 
 # --- traffic -----------------------------------------------------------------------------------------------------------
@@ -171,7 +170,7 @@ def destinations(at: Situation) -> tuple[Destination, ...]:
 
 
 def manifest(at: Situation, use: InUse) -> dict[str, Any]:
-    seen, step, revision = at.seen, use.step, str(_revision(at))
+    seen, step, revision = at.seen, use.step, str(at.revision)
     copied = ("duration", "dryRun", "analysisRunMetadata", "scaleDownDelaySeconds")
     deadline = (seen.manifest.get("spec") or {}).get("progressDeadlineSeconds")
     return {
@@ -181,7 +180,7 @@ def manifest(at: Situation, use: InUse) -> dict[str, Any]:
             "name": use.name,
             "namespace": seen.namespace,
             "labels": {**seen.labels, keys.POD_TEMPLATE_HASH: at.progress.current_hash},
-            "annotations": {keys.REVISION: revision},
+            "annotations": {keys.REVISION: revision, keys.MADE_FROM: str(at.seen.resource_version)},
             "ownerReferences": [owner_reference(seen)],
         },
         "spec": {

@@ -23,6 +23,7 @@ def experiment_of(manifest: Json) -> Experiment:
         for each in status.get("templateStatuses") or ()
     )
     runs = status.get("analysisRuns") or ()
+    made_from = (metadata.get("annotations") or {}).get(keys.MADE_FROM, "")
     return Experiment(
         name=metadata["name"],
         uid=metadata["uid"],
@@ -31,6 +32,7 @@ def experiment_of(manifest: Json) -> Experiment:
         message=status.get("message") or "",
         hash=(metadata.get("labels") or {}).get(keys.POD_TEMPLATE_HASH, ""),
         created=metadata.get("creationTimestamp", ""),
+        made_from=int(made_from) if made_from.isdecimal() else 0,
         terminate=bool((manifest.get("spec") or {}).get("terminate")),
         pods=tuple(pods),
         runs={each["name"]: (each.get("phase") or "", each.get("message") or "") for each in runs},

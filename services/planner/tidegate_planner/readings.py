@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from tidegate import keys
+from tidegate.rollout import revision_in
 from tidegate_planner.seen import AnalysisRun, ReplicaSet, Service, Workload
 from tidegate_planner.workloads import TEMPLATE_TEXT
 
@@ -58,14 +59,13 @@ def slim_replica_set(manifest: dict[str, Any]) -> dict[str, Any]:
 def replica_set_of(manifest: Json, *, with_template: bool = True) -> ReplicaSet:
     metadata, spec, status = manifest["metadata"], manifest["spec"], manifest.get("status") or {}
     annotations, labels = metadata.get("annotations") or {}, metadata.get("labels") or {}
-    revision = annotations.get(keys.REVISION, "")
     failures = (each for each in status.get("conditions") or () if each.get("type") == "ReplicaFailure")
     return ReplicaSet(
         name=metadata["name"],
         hash=labels.get(keys.POD_TEMPLATE_HASH, ""),
         uid=metadata["uid"],
         resource_version=int(metadata["resourceVersion"]),
-        revision=int(revision) if revision.isdigit() else 0,
+        revision=revision_in(annotations),
         created=metadata.get("creationTimestamp", ""),
         replicas=spec.get("replicas", 1),
         current=status.get("replicas", 0),

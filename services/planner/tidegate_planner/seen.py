@@ -190,6 +190,7 @@ class Experiment:
     hash: str = ""
     created: str = ""
     terminate: bool = False
+    made_from: int = 0
     pods: tuple[ExperimentPods, ...] = ()
     runs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 

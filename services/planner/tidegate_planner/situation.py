@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tidegate import keys
 from tidegate.podtemplate import same_template
-from tidegate.rollout import BlueGreen, Canary, Spec
+from tidegate.rollout import BlueGreen, Canary, Spec, revision_in
 from tidegate_planner.conditions import ABORTED, TIMED_OUT
 from tidegate_planner.progress import Progress
 from tidegate_planner.replicas import Budget, Count, budget
@@ -84,6 +84,19 @@ class Situation:
         return self.roles.new.count if self.roles.new else Count(0, 0)
 
     @property
+    def revision(self) -> int:
+        """One above every other version's; a ReplicaSet that is used again gets a new, higher one (`argo-behaviour.md` 2.5).
+
+        No lower than the Rollout remembers: whose view of the ReplicaSets is old would give a number twice.
+        """
+        new, recorded = self.roles.new, self.seen.status.get("currentPodHash")
+        highest = max((each.revision for each in self.roles.everyone if each is not new), default=0)
+        if new is not None:
+            return max(new.revision, highest + 1)
+        remembered = revision_in(self.seen.annotations) if recorded else 0
+        return max(highest + 1, remembered + (recorded != self.progress.current_hash))
+
+    @property
     def within_window(self) -> bool:
         """Whether this update goes back so little that it asks nobody and measures nothing (`rollbackWindow`)."""
         return within_window(self.spec.rollback_window, self.roles.new, self.roles.stable, self.seen.replica_sets)
@@ -133,9 +146,3 @@ def roles_of(seen: Seen, new: ReplicaSet | None, stable_hash: str) -> Roles:
     others = [each for each in seen.replica_sets if each is not new and each is not stable]
     others.sort(key=lambda each: (each.revision, each.created, each.name), reverse=True)
     return Roles(new=new, stable=stable, older=tuple(others))
-
-
-def next_revision(new: ReplicaSet | None, others: Sequence[ReplicaSet]) -> int:
-    """One above every other; a ReplicaSet that is used again gets a new, higher number (`argo-behaviour.md` 2.5)."""
-    highest = max((each.revision for each in others), default=0)
-    return new.revision if new is not None and new.revision > highest else highest + 1

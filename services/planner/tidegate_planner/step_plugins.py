@@ -15,7 +15,7 @@ from tidegate.messages import StepRequested
 from tidegate.rollout import BlueGreen, Plugin
 from tidegate_planner import step_calls
 from tidegate_planner.progress import Progress
-from tidegate_planner.situation import Situation, next_revision
+from tidegate_planner.situation import Situation
 from tidegate_planner.step_calls import ABORT, FAILED, RUN, RUNNING, SUCCESSFUL, TERMINATE, Call
 from tidegate_planner.targets import current_step
 
@@ -131,7 +131,6 @@ def request(at: Situation) -> StepRequested | None:
     if call is None or not step or not isinstance(step[0], Plugin):
         return None
     run = next((each for each in _of_operation(at, RUN) if each.index == call.index), call)
-    others = [each for each in at.seen.replica_sets if each is not at.roles.new]
     containers = (at.spec.template.get("spec") or {}).get("containers") or ()
     return StepRequested(
         namespace=at.seen.namespace,
@@ -142,7 +141,7 @@ def request(at: Situation) -> StepRequested | None:
         uid=at.seen.uid,
         index=call.index,
         execution=max(1, run.executions + (call.operation == RUN)),
-        revision=next_revision(at.roles.new, others),
+        revision=at.revision,
         hash=at.progress.current_hash,
         stable_hash=at.progress.stable_hash,
         images=tuple(each.get("image", "") for each in containers),

@@ -67,6 +67,13 @@ def test_a_changed_template_starts_at_step_0_with_the_pods_of_its_first_weight()
     assert sizes(plan) == {hash_of("v2"): 1, hash_of("v1"): 3}
 
 
+@pytest.mark.parametrize(("remembered", "revision"), [("1", "2"), ("4", "5"), ("none", "1")])
+def test_no_revision_is_counted_twice_where_the_replica_sets_were_not_seen_yet(remembered: str, revision: str) -> None:
+    seen = a_view("v2", status=a_status("v1", "v1", 3, STEPS), canary=CANARY, annotations={keys.REVISION: remembered})
+    made = next(action for action in decide(seen, NOW).actions if isinstance(action, CreateReplicaSet))
+    assert made.manifest["metadata"]["annotations"][keys.REVISION] == revision
+
+
 def test_a_changed_template_forgets_pause_abort_and_full_promotion() -> None:
     pause = [{"reason": "CanaryPauseStep", "startTime": "2027-01-15T07:59:00Z"}]
     status = a_status("v2", "v1", 1, STEPS, pauseConditions=pause, controllerPause=True, abort=True, promoteFull=True)

@@ -70,7 +70,7 @@ def test_it_copies_both_sides_with_their_own_hash_and_what_the_step_says() -> No
     (made,) = created(looked(view))
     metadata, (base, cand) = made["metadata"], made["spec"]["templates"]
     assert metadata["labels"] == {"team": "blue", keys.POD_TEMPLATE_HASH: hash_of("v2")}
-    assert metadata["annotations"] == {keys.REVISION: "2"}
+    assert metadata["annotations"] == {keys.REVISION: "2", keys.MADE_FROM: "20"}
     assert metadata["ownerReferences"][0]["uid"] == "uid-app"
     own = {"app": "app", keys.POD_TEMPLATE_HASH: hash_of("v1"), "role": "baseline"}
     assert (base["selector"], base["replicas"], base["service"]) == ({"matchLabels": own}, 2, {"name": "front"})
@@ -206,6 +206,14 @@ def test_it_is_ended_when_nothing_waits_for_it_any_more(status: Any) -> None:
     assert ended(looked(replace(view, status={**view.status, **status}))) == [NAME]
     told_to_end = replace(view, experiments=(an_experiment("Running", terminate=True),), status={**view.status, **status})
     assert ended(looked(told_to_end)) == []
+
+
+def test_who_has_not_seen_what_it_was_made_for_does_not_end_it() -> None:
+    view = at_the_step(an_experiment("Running"))
+    over = {**view.status, "currentStepIndex": 2}
+    for made_from, done in ((view.resource_version, []), (view.resource_version - 1, [NAME])):
+        made = an_experiment("Running", made_from=made_from)
+        assert ended(looked(replace(view, experiments=(made,), status=over))) == done
 
 
 @pytest.mark.parametrize(("limit", "deleted"), [(0, ["old", "older"]), (1, ["older"]), (None, [])])
