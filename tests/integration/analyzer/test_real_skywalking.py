@@ -1,7 +1,6 @@
 """The skywalking provider against SkyWalking itself: a hundred requests, seven of them errors, a quarter of a second each."""
 
 import json
-import os
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
@@ -11,7 +10,6 @@ import pytest
 
 from tidegate.kube.memory import MemoryKube
 from tidegate.outbound import Outbound
-from tidegate.testing.jars import JavaUnavailable
 from tidegate.testing.skywalking import SkyWalking, skywalking
 from tidegate.testing.waiting import eventually
 from tidegate_analyzer.expression import condition
@@ -28,14 +26,8 @@ Ask = Callable[[str], Awaitable[Measured]]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[SkyWalking]:
-    """In CI there must be one. Elsewhere a machine without Java leaves these tests out, and says what it would take."""
-    try:
-        with skywalking(FOLDER) as running:
-            yield running
-    except JavaUnavailable as why:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(why))
+    with skywalking(FOLDER) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
