@@ -93,7 +93,8 @@ async def blue_green_there_and_back(scene: Scene) -> None:
     name = await updated(scene, manifest)
     rollout = await scene.until(name, lambda seen: seen["status"].get("message") == "BlueGreenPause", what="the pause")
     blue, yellow = rollout["status"]["stableRS"], rollout["status"]["currentPodHash"]
-    assert (await chosen(scene, "bg-active"), await chosen(scene, "bg-preview")) == (blue, yellow)
+    await eventually(lambda: chosen(scene, "bg-preview"), lambda seen: seen == yellow, what="the preview of yellow")
+    assert await chosen(scene, "bg-active") == blue
     await scene.command(name, "promote")
     await scene.until(name, healthy_on(YELLOW))
     assert await chosen(scene, "bg-active") == yellow

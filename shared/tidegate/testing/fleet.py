@@ -110,7 +110,8 @@ class Fleet:
     kinds: Sequence[Kind] = (PLAIN,)
     metrics: str = ""
     tells_events: bool = True  # false where no notifier runs
-    hands_over: bool = False  # true where planners do: two may then tell one thing, with one id as an outcome, but as two Events
+    hands_over: bool = False
+    """True where planners do: two may then tell one thing, with one id as an outcome, but as two Events, or as none."""
     highest: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -297,7 +298,7 @@ class Fleet:
             reasons = Counter(reason for reason, _ in await self.scene.events(name))
             return Counter({reason: reasons[reason] for reason in wanted})
 
-        if whole:
+        if whole and not self.hands_over:
             await eventually(found, lambda seen: seen >= wanted, what=f"the Events of {name}, {dict(wanted)}")
         seen = await found()
         assert self.hands_over or seen <= wanted, f"{name} has Events twice: {dict(seen)}"
