@@ -2,6 +2,7 @@
 
 import contextlib
 import string
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -37,13 +38,21 @@ BOMBS = [
     ("reduce(1..100, toBase64(#acc), 'aaaa')", "memory budget exceeded"),
     ("reduce(1..100, toJSON(#acc), '\"')", "memory budget exceeded"),
     ("fromJSON('" + "[" * 50_000 + "')", "nested too deeply"),
+    ("reduce(1..60, date('2024-11-22T11:44:55Z').Format(#acc), '1')", "budget exceeded"),  # twice as long each time
+    ("let x = 1..100000; count(x, {sum(x) > 0})", "step budget exceeded"),
+    ("let x = map(1..100000, false); count(1..100000, {count(x) > 0})", "step budget exceeded"),
+    ("let x = map(1..100000, ''); count(1..100000, {join(x) != ''})", "step budget exceeded"),
+    ("let x = repeat('1h', 50000); count(1..100000, {duration(x) > duration('1h')})", "step budget exceeded"),
+    ("let x = repeat('2', 50000); count(1..100000, {date(x, x) > now()})", "step budget exceeded"),
+    ("count(1..50000, {'a' matches string(#) + '(?i)(abcdefghijkl){80}'})", "step budget exceeded"),
+    ("repeat('é', 500000) matches `[\\pL]{1,100}.{1,900}q`", "step budget exceeded"),
 ]
 
 
 @pytest.mark.parametrize(("bomb", "complaint"), BOMBS, ids=[bomb[:40] for bomb, _ in BOMBS])
 def test_a_bomb_ends_with_a_clear_error(bomb: str, complaint: str) -> None:
     with pytest.raises(ExpressionError, match=complaint):
-        compile_expression(bomb).evaluate([1.0])
+        compile_expression(bomb).evaluate([1.0], now=datetime(2026, 1, 1, tzinfo=UTC))
 
 
 @pytest.mark.parametrize(
@@ -61,6 +70,49 @@ def test_a_bomb_ends_with_a_clear_error(bomb: str, complaint: str) -> None:
 def test_a_long_text_is_not_read_again_and_again(look: str) -> None:
     with pytest.raises(OverBudget):
         compile_expression(f"count(1..50000, {{ {look} }})").evaluate("a" * 1_000_000)
+
+
+LARGE = {
+    "text": "é" * 100_000,
+    "texts": ["é" * 100_000] * 100,
+    "map": {str(number): number for number in range(20_000)},
+    "other": {str(number): -number for number in range(20_000)},
+}
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        "result.text[0] == 1",
+        "result.text[0:1] == 'a'",
+        "any(result.text, true)",
+        "result.map == result.other",
+        "len(sort(result.texts)) > 0",
+        "now().Format(result.text) == 'a'",
+    ],
+)
+def test_a_large_result_is_not_read_again_and_again(look: str) -> None:
+    with pytest.raises(OverBudget):
+        compile_expression(f"count(1..50000, {{ {look} }})").evaluate(LARGE, now=datetime(2026, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "date(repeat('1', 59) + 'x', repeat('2', 30))",  # a number of one or of two digits, thirty times
+        "duration(repeat('1', 200000) + '-')",
+        "asFloat(repeat('1', 200000) + 'x')",
+        "duration(repeat('1', 5000) + 'h')",  # Python reads no number of more than 4300 digits
+        "date('A', 'true')",  # a layout that names nothing
+    ],
+)
+def test_a_number_or_a_time_that_almost_is_one_is_refused_and_not_tried_in_every_way(text: str) -> None:
+    with pytest.raises(ExpressionError, match=r"parsing|invalid"):
+        compile_expression(text).evaluate(None)
+
+
+def test_a_pattern_is_paid_for_once_however_often_it_is_used() -> None:
+    assert condition("count(1..5000, {string(#) matches `^[\\pL\\pN]+$`}) == 5000", None)
 
 
 def test_a_long_text_may_be_looked_at_often_enough() -> None:

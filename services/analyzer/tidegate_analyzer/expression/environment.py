@@ -11,7 +11,7 @@ from tidegate_analyzer.expression.quoting import quoted
 from tidegate_analyzer.expression.values import Duration, truncated, type_name
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
-_FLOAT = re.compile(r"[+-]?((\d+(_\d+)*\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?|nan)", re.IGNORECASE | re.ASCII)
+_FLOAT = re.compile(r"[+-]?((\d+(_\d+)*(\.\d*)?|\.\d+)(e[+-]?\d+)?|inf(inity)?|nan)", re.IGNORECASE | re.ASCII)
 _INT64 = range(-(2**63), 2**63)
 
 

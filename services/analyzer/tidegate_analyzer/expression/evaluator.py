@@ -119,11 +119,13 @@ class Evaluation:
         base = self.value(node.base)
         if node.optional and base is None:
             raise _EndOfChain
+        self.meter.read(base)
         return operators.element(base, self.value(node.key))
 
     def _slice(self, node: syntax.Slice) -> Any:
         base = self.value(node.base)
         start, stop = (None if end is None else self.value(end) for end in (node.start, node.stop))
+        self.meter.read(base)
         return operators.sliced(base, start, stop, self.meter)
 
     def _call(self, node: syntax.Call) -> Any:
@@ -152,7 +154,8 @@ class Evaluation:
         values = [self.value(argument) for argument in arguments]
         if len(values) != len(kinds) or not all(map(isinstance, values, kinds)):
             raise ExpressionError(f"wrong arguments to call {name}")
-        return run(base, *values)
+        self.meter.step(sum(len(value) for value in values if isinstance(value, str)))
+        return self._paid(run(base, *values))
 
     def _builtin(self, node: syntax.Builtin) -> Any:
         if node.name in PREDICATES:
@@ -161,8 +164,11 @@ class Evaluation:
         if node.name == "now":
             return self._present(values)
         self.meter.read(*values)
-        made = FUNCTIONS[node.name](self.meter, *values)
-        if isinstance(made, str):  # one that grows its text by more than half pays before
+        return self._paid(FUNCTIONS[node.name](self.meter, *values))
+
+    def _paid(self, made: Any) -> Any:
+        """What makes a text more than twice as long pays before."""
+        if isinstance(made, str):
             self.meter.text(len(made))
         return made
 

@@ -17,8 +17,14 @@ _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2
 _MOST_REPEATS = 1_000_000
 
 
-def _trim(_meter: Meter, value: Any, characters: Any = _SPACE) -> str:
-    return text(value).strip(text(characters) or None) if text(characters) else text(value)
+_TRIALS_PER_STEP = 8192
+
+
+def _trim(meter: Meter, value: Any, characters: Any = _SPACE) -> str:
+    """Each character of the text may be tried against each of those to be cut off."""
+    whole, off = text(value), "".join(set(text(characters)))
+    meter.step(len(whole) * len(off) // _TRIALS_PER_STEP)
+    return whole.strip(off) if off else whole
 
 
 def _one_to_one(change: Callable[[str], str]) -> Callable[[Meter, Any], str]:
@@ -68,6 +74,7 @@ def _repeat(meter: Meter, value: Any, count: Any) -> str:
 def _join(meter: Meter, values: Any, glue: Any = "") -> str:
     if not isinstance(values, list):
         raise ExpressionError("invalid argument for join")
+    meter.step(len(values))
     pieces = [text(piece) for piece in values]
     meter.text(sum(map(len, pieces)) + len(text(glue)) * len(pieces))
     return text(glue).join(pieces)
@@ -109,16 +116,21 @@ def _from_base64(_meter: Meter, value: Any) -> str:
         raise ExpressionError("illegal base64 data") from error
 
 
-def _duration(_meter: Meter, value: Any) -> Duration:
+def _duration(meter: Meter, value: Any) -> Duration:
+    meter.step(len(text(value)))
     return moments.duration(text(value))
 
 
-def _date(_meter: Meter, *values: Any) -> datetime:
+_LAYOUT_PER_STEP = 16  # a layout becomes a pattern, and a long one a slow pattern
+
+
+def _date(meter: Meter, *values: Any) -> datetime:
     """date(text), date(text, layout), date(text, layout, zone name), each also with a timezone(...) before the rest."""
     zone, rest = (values[0], values[1:]) if isinstance(values[0], tzinfo) else (None, values)
     if not rest:
         raise ExpressionError("invalid number of arguments (expected at least 1, got 0)")
     words = [text(value) for value in rest]
+    meter.step(len(words[0]) + (len(words[1]) ** 2 // _LAYOUT_PER_STEP if len(words) > 1 else 0))
     if len(words) == 3:
         zone = moments.location(words[2])
     return moments.moment(words[0], words[1] if len(words) > 1 else None, zone)

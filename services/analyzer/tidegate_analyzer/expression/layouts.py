@@ -26,9 +26,9 @@ _PATTERNS = {
     "__2": r" {0,2}\d{1,3}",
     "PM": "AM|PM",
     "pm": "am|pm",
-    **dict.fromkeys(("01", "02", "03", "04", "15"), r"\d\d"),
+    **dict.fromkeys(("01", "02", "03", "04"), r"\d\d"),
     "05": r"\d\d(?:[.,]\d+)?",
-    **dict.fromkeys(("1", "2", "3", "4"), r"\d{1,2}"),
+    **dict.fromkeys(("1", "2", "3", "4", "15"), r"\d{1,2}"),
     "5": r"\d{1,2}(?:[.,]\d+)?",
     "-0700": r"[+-]\d{4}",
     "-07:00": r"[+-]\d\d:\d\d",
@@ -105,25 +105,29 @@ def _offset(time: datetime, element: str) -> str:
     return sign + (":" if ":" in element else "").join(parts[:count])
 
 
+def _pattern(name: str, following: str) -> str:
+    """Go takes what an element can get and gives nothing back. So does this: a row of `2` would be tried in every way there is."""
+    if name[0] in ".,":
+        return f"([.,][0-9]{{{len(name) - 1}}})" if name[1] == "0" else "((?:[.,][0-9]++)?+)"
+    if name in {"05", "5"} and following[:1] in {".", ","}:
+        return r"(\d\d)" if name == "05" else r"(\d{1,2}+)"
+    return f"((?>{_PATTERNS[name]}))"
+
+
 def parsed(text: str, layout: str, zone: tzinfo) -> datetime:
     """time.ParseInLocation: what the layout does not name is zero (year 0 is year 1 here), and the zone is `zone`."""
-    elements: list[str] = []
-
-    def group(element: re.Match[str]) -> str:
-        name = element.group()
-        elements.append(name)
-        return f"({_PATTERNS.get(name, r'[.,][0-9]+' if name[1:2] == '0' else r'(?:[.,][0-9]+)?')})"
-
+    elements = list(_ELEMENT.finditer(layout))
+    names = [element.group() for element in elements]
     pieces, at = [], 0
-    for element in _ELEMENT.finditer(layout):
-        pieces += [re.escape(layout[at : element.start()]), group(element)]
+    for element, following in zip(elements, [*names, ""][1:], strict=True):
+        pieces += [re.escape(layout[at : element.start()]), _pattern(element.group(), following)]
         at = element.end()
     pattern = "".join([*pieces, re.escape(layout[at:])])
-    match = re.fullmatch(pattern, text)
+    match = re.fullmatch(pattern, text, re.ASCII)
     if match is None:
         raise ExpressionError(f"parsing time {quoted(text)} as {quoted(layout)}: cannot parse {quoted(text)}")
     try:
-        return _Fields(zone).read(list(zip(elements, match.groups(), strict=True)))
+        return _Fields(zone).read(list(zip(names, match.groups(), strict=True)))
     except ValueError as error:
         raise ExpressionError(f"parsing time {quoted(text)}: {error}") from error
 

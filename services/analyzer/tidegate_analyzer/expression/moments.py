@@ -17,9 +17,11 @@ from tidegate_analyzer.expression.quoting import quoted
 from tidegate_analyzer.expression.values import Duration, Enumerated, wrapped
 
 _UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
-_PART = re.compile(r"(\d*)(?:\.(\d*))?([a-zµμ]+)")
+_PART = re.compile(r"([0-9]*)(?:\.([0-9]*))?([a-zµμ]+)")
 _SECOND = 10**9
 _LONGEST = 2**63
+_WHOLE = len(str(_LONGEST))
+_FRACTION = 18  # digits; of those beyond nothing is left of a nanosecond
 
 # What date() tries, in this order, when it is given no layout.
 _DEFAULT_LAYOUTS = (
@@ -42,12 +44,14 @@ def duration(text: str) -> Duration:
     while at < len(unsigned):
         part = _PART.match(unsigned, at)
         if part is None or not (part[1] or part[2]):
-            missing = re.fullmatch(r"\d+\.?\d*|\.\d+", unsigned[at:])
+            missing = re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", unsigned[at:])
             raise ExpressionError(f"time: {'missing unit in' if missing else 'invalid'} duration {quoted(text)}")
         if part[3] not in _UNITS:
             raise ExpressionError(f"time: unknown unit {quoted(part[3])} in duration {quoted(text)}")
-        fraction = part[2] or ""
-        total += int((part[1] or "0") + fraction) * _UNITS[part[3]] // 10 ** len(fraction)
+        whole, fraction = part[1].lstrip("0"), (part[2] or "")[:_FRACTION]
+        if len(whole) > _WHOLE:
+            raise ExpressionError(f"time: invalid duration {quoted(text)}")
+        total += int((whole or "0") + fraction) * _UNITS[part[3]] // 10 ** len(fraction)
         at = part.end()
     if not unsigned or total >= _LONGEST:
         raise ExpressionError(f"time: invalid duration {quoted(text)}")

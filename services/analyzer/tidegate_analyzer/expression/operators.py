@@ -171,11 +171,13 @@ def _on_texts(test: Callable[[str, str], bool]) -> Operator:
     return tested
 
 
-def _matches(left: Any, right: Any, _meter: Meter) -> bool:
+def _matches(left: Any, right: Any, meter: Meter) -> bool:
     if left is None or right is None:
         return False
     subject = left if isinstance(left, bytes) else text(left)
-    return pattern(text(right)).search(subject) is not None
+    found = pattern(text(right))
+    meter.pattern(text(right), found.programsize, len(subject))
+    return found.search(subject) is not None
 
 
 _QUIET = re2.Options()

@@ -14,6 +14,7 @@ def ordered(items: list[Item], *, key: Callable[[Item], Any], descending: bool, 
     def order(left: Item, right: Item) -> int:
         meter.step()
         a, b = (key(right), key(left)) if descending else (key(left), key(right))
+        meter.read(a, b)
         if compared("<", a, b):
             return -1
         return 1 if compared("<", b, a) else 0

@@ -5,6 +5,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from tidegate_analyzer.expression import operators, ordering, syntax
+from tidegate_analyzer.expression.budget import Meter
 from tidegate_analyzer.expression.errors import ExpressionError
 from tidegate_analyzer.expression.scope import Scope
 from tidegate_analyzer.expression.values import AnyMap, boolean, map_key, text, type_name
@@ -28,6 +29,8 @@ class _Loop:
     def values(self, indexes: range | None = None) -> Iterator[tuple[int, Any]]:
         for index in range(len(self.items)) if indexes is None else indexes:
             self.scope.index = index
+            if self._body is None:
+                self.run.meter.step()
             yield index, self.items[index] if self._body is None else self.run.value(self._body)
 
     def hits(self, *, backwards: bool = False) -> Iterator[int]:
@@ -43,21 +46,21 @@ _NOTHING = object()
 
 
 def applied(run: "Evaluation", node: syntax.Builtin) -> Any:
-    scope = Scope(_items(run.value(node.arguments[0]), node.name))
+    scope = Scope(_items(run.value(node.arguments[0]), node.name, run.meter))
     extra = run.value(node.arguments[2]) if len(node.arguments) > 2 else _NOTHING
     with run.within(scope):
         return _PREDICATES[node.name](_Loop(run, scope, node, extra))
 
 
-def _items(collection: Any, name: str) -> list[Any]:
+def _items(collection: Any, name: str, meter: Meter) -> list[Any]:
     """Text found inside a result is a list of its bytes, as in Go; a result that is text is refused by the checker."""
     match collection:
         case list():
             return collection
-        case str():
-            return list(collection.encode())
-        case bytes():
-            return list(collection)
+        case str() | bytes():
+            single = collection.encode() if isinstance(collection, str) else collection
+            meter.cells(len(single))
+            return list(single)
     raise ExpressionError(f"builtin {name} takes only array (got {type_name(collection)})")
 
 

@@ -178,6 +178,7 @@ def _identical(left: Any, right: Any, meter: Meter) -> bool:
     if isinstance(left, list):
         return len(left) == len(right) and all(_identical(a, b, meter) for a, b in zip(left, right, strict=True))
     if isinstance(left, dict):
+        meter.step(len(left))
         return left.keys() == right.keys() and all(_identical(left[key], right[key], meter) for key in left)
     meter.read(left)
     return bool(left == right)
