@@ -254,8 +254,13 @@ _READERS: Mapping[str, Callable[[Any], Step]] = {
 
 def revision_in(annotations: Mapping[str, str]) -> int:
     """Of a ReplicaSet its own, of a Rollout that of its wanted version; 0 where the annotation is missing or no number."""
-    text = annotations.get(REVISION, "")
-    return int(text) if text.isdecimal() else 0
+    return number_in(annotations, REVISION) or 0
+
+
+def number_in(annotations: Mapping[str, str], key: str) -> int | None:
+    """A whole number; None where there is none, whatever a person wrote there instead."""
+    text = annotations.get(key, "")
+    return int(text) if text.isdecimal() else None
 
 
 def selector_text(selector: Json) -> str:

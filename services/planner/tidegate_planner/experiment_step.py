@@ -96,8 +96,8 @@ def _let_pass(at: Situation, use: InUse) -> bool:
 
 
 def wanted(at: Situation) -> list[CreateExperiment]:
-    """The one of this step, once the templates it copies are there. None begins while the
-    rollout has paused; `spec.paused` holds pods and steps of the Rollout alone."""
+    """The one of this step, once the templates it copies are there. None begins while the rollout has paused; `spec.paused` holds
+    pods and steps of the Rollout alone."""
     use = in_use(at)
     if use is None or use.experiment is not None or at.progress.pauses or not _can_copy(at, use):
         return []

@@ -6,6 +6,7 @@ annotation's number says after how many restarts a crash loop counts; what no re
 """
 
 from tidegate import keys
+from tidegate.rollout import number_in
 from tidegate_planner.plan import LookAtPods
 from tidegate_planner.seen import WaitingContainer
 from tidegate_planner.situation import Situation
@@ -36,8 +37,7 @@ def _watches(at: Situation) -> bool:
 
 
 def _limit(at: Situation) -> int | None:
-    text = str(at.seen.annotations.get(keys.FAIL_FAST, ""))
-    return int(text) if text.isdecimal() else None
+    return number_in(at.seen.annotations, keys.FAIL_FAST)
 
 
 def _is_hopeless(each: WaitingContainer, limit: int) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tidegate import keys
+from tidegate.rollout import number_in
 from tidegate_planner.seen import Experiment, ExperimentPods
 
 Json = Mapping[str, Any]
@@ -23,7 +24,6 @@ def experiment_of(manifest: Json) -> Experiment:
         for each in status.get("templateStatuses") or ()
     )
     runs = status.get("analysisRuns") or ()
-    made_from = (metadata.get("annotations") or {}).get(keys.MADE_FROM, "")
     return Experiment(
         name=metadata["name"],
         uid=metadata["uid"],
@@ -32,7 +32,7 @@ def experiment_of(manifest: Json) -> Experiment:
         message=status.get("message") or "",
         hash=(metadata.get("labels") or {}).get(keys.POD_TEMPLATE_HASH, ""),
         created=metadata.get("creationTimestamp", ""),
-        made_from=int(made_from) if made_from.isdecimal() else 0,
+        made_from=number_in(metadata.get("annotations") or {}, keys.MADE_FROM) or 0,
         terminate=bool((manifest.get("spec") or {}).get("terminate")),
         pods=tuple(pods),
         runs={each["name"]: (each.get("phase") or "", each.get("message") or "") for each in runs},

@@ -6,7 +6,7 @@ new ReplicaSet itself carries how many of its pods were ready at most (`most-rea
 """
 
 from tidegate import keys
-from tidegate.rollout import BlueGreen
+from tidegate.rollout import BlueGreen, number_in
 from tidegate_planner import cutover
 from tidegate_planner.situation import Situation
 from tidegate_planner.strategies import strategy_of
@@ -35,8 +35,7 @@ def mark(at: Situation) -> dict[str, str | None]:
 
 
 def _most_ready(at: Situation) -> int | None:
-    text = str(at.roles.new.annotations.get(keys.MOST_READY, "")) if at.roles.new else ""
-    return int(text) if text.isdecimal() else None
+    return number_in(at.roles.new.annotations, keys.MOST_READY) if at.roles.new else None
 
 
 def _lost(at: Situation) -> bool:

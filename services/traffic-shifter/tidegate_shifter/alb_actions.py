@@ -221,12 +221,6 @@ def canary_share(manifest: Object, context: Context) -> int:
     return weights_in(manifest, context).get(context.split.canary.service or "", 0)
 
 
-def additional_in(manifest: Object, context: Context) -> dict[str, int]:
-    """What stands in the action beside canary and stable: all of it is the Rollout's."""
-    sides = (context.split.canary.service, context.split.stable.service)
-    return {service: weight for service, weight in weights_in(manifest, context).items() if service not in sides}
-
-
 def records_of(written: Written, context: Context) -> list[Record]:
     name, told = context.target.name, []
     before, after = ((each or {"metadata": {}})["metadata"].get("annotations") or {} for each in (written.before, written.after))

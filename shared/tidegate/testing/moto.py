@@ -17,8 +17,8 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from tidegate.children import die_with_parent, free_port
 from tidegate.testing.environments import environment
-from tidegate.testing.processes import die_with_parent, free_port
 
 REGION = "eu-west-1"
 START_SECONDS = 120.0

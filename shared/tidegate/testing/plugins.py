@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
 
-from tidegate.testing.processes import die_with_parent
+from tidegate.children import die_with_parent
 
 EXAMPLES: Final = Path(__file__).parents[3] / "deploy" / "examples"
 STEP, ROUTER, METRIC = "example/http-check", "example/file", "example/load"

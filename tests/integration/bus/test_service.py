@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 import urllib.error
 import urllib.request
@@ -12,6 +11,7 @@ import urllib.request
 import pytest
 
 from tidegate.bus import Bus
+from tidegate.children import free_port
 from tidegate.messages import RolloutCommanded
 
 pytestmark = pytest.mark.integration
@@ -41,12 +41,6 @@ async def compose(service):
 
 run("planner", compose)
 """
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Process:

@@ -15,9 +15,8 @@ from tidegate_analyzer.expression.values import Duration, integer, metric_value,
 
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 _MOST_REPEATS = 1_000_000
-
-
 _TRIALS_PER_STEP = 8192
+_LAYOUT_PER_STEP = 16  # a layout becomes a pattern, and a long one a slow pattern
 
 
 def _trim(meter: Meter, value: Any, characters: Any = _SPACE) -> str:
@@ -119,9 +118,6 @@ def _from_base64(_meter: Meter, value: Any) -> str:
 def _duration(meter: Meter, value: Any) -> Duration:
     meter.step(len(text(value)))
     return moments.duration(text(value))
-
-
-_LAYOUT_PER_STEP = 16  # a layout becomes a pattern, and a long one a slow pattern
 
 
 def _date(meter: Meter, *values: Any) -> datetime:

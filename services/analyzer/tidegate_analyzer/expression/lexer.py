@@ -31,20 +31,27 @@ class Token:
 
 # Words that are operators wherever they stand; after a dot they are names again, which is the parser's business.
 _WORD_OPERATORS = frozenset({"in", "or", "and", "not", "matches", "contains", "startsWith", "endsWith", "let", "if", "else"})
+
+
+def _number(start: str, digit: str) -> str:
+    """Of its own digits alone: what is no number by then, as `0x1.5`, is told by whoever reads it."""
+    return rf"{start}{digit}*(?:\.(?!\.){digit}*)?(?:[eE][+-]?{digit}*)?"
+
+
+_NUMBER = "|".join(
+    [_number("0[xX]", "[0-9a-fA-F_]"), _number("0[oO]", "[0-7_]"), _number("0[bB]", "[01_]"), _number(r"\.?\d", r"[\d_]")]
+)
 _TOKEN = re.compile(
-    r"""
+    rf"""
       (?P<space>\s+)
     | (?P<comment>//[^\n]*|/\*.*?\*/)
-    | (?P<number>0[xX][0-9a-fA-F_]*(?:\.(?!\.)[0-9a-fA-F_]*)?(?:[eE][+-]?[0-9a-fA-F_]*)?
-        |0[oO][0-7_]*(?:\.(?!\.)[0-7_]*)?(?:[eE][+-]?[0-7_]*)?
-        |0[bB][01_]*(?:\.(?!\.)[01_]*)?(?:[eE][+-]?[01_]*)?
-        |\.?\d[\d_]*(?:\.(?!\.)[\d_]*)?(?:[eE][+-]?[\d_]*)?)
+    | (?P<number>{_NUMBER})
     | (?P<raw>`(?:[^`]|``)*`)
     | (?P<bytes>[bB](?P<bquote>['"])(?:\\.|(?!(?P=bquote))[^\\\n])*(?P=bquote))
     | (?P<string>(?P<quote>['"])(?:\\.|(?!(?P=quote))[^\\\n])*(?P=quote))
     | (?P<word>(?:[^\W\d]|\$)[\w$]*)
     | (?P<operator>\?\?|\?\.|\?|\.\.|\.|\|\||\||::|:|&&|==|=~|!=|!~|<=|>=|\*\*|[,;%+\-^\#!=*<>&]|/(?!\*))
-    | (?P<bracket>[()\[\]{}])
+    | (?P<bracket>[()\[\]{{}}])
     """,
     re.VERBOSE | re.DOTALL,
 )

@@ -14,10 +14,10 @@ from typing import ClassVar, Final
 from tidegate.kube.kinds import INGRESS, Object
 from tidegate.messages import Record, RouterReport, Split
 from tidegate_shifter import alb_verification
-from tidegate_shifter.alb_actions import Context, additional_in, canary_share, patched, records_of
+from tidegate_shifter.alb_actions import Context, canary_share, patched, records_of, weights_in
 from tidegate_shifter.alb_verification import Verdict
 from tidegate_shifter.changes import Change, carry_out, experiment_services, look, odd_one, one_or_several
-from tidegate_shifter.easing import least
+from tidegate_shifter.easing import beside, least
 from tidegate_shifter.load_balancers import LoadBalancers, NotAnswered
 from tidegate_shifter.router import Ask, Feature, Owner, Refused
 from tidegate_shifter.writing import Api, Target, read
@@ -103,7 +103,7 @@ class Alb:
 
     async def additional(self, ask: Ask) -> Mapping[str, int]:
         found = [(context, await read(self._kube, context.target)) for context in contexts(ask, {})]
-        return least(additional_in(ingress, context) for context, ingress in found if ingress)
+        return least(beside(ask.split, weights_in(ingress, context)) for context, ingress in found if ingress)
 
     async def _contexts(self, ask: Ask) -> list[Context]:
         return contexts(ask, await experiment_services(self._kube, ask))

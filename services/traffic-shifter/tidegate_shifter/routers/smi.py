@@ -12,6 +12,7 @@ from tidegate.kube.errors import NotFound
 from tidegate.kube.kinds import Kind, Object
 from tidegate.messages import Record, RouterReport
 from tidegate_shifter.changes import Change, carry_out, look
+from tidegate_shifter.easing import beside
 from tidegate_shifter.owned import controller_reference, is_controlled_by
 from tidegate_shifter.router import Ask, Feature, Refused
 from tidegate_shifter.writing import Api, Target, Written, read
@@ -53,11 +54,6 @@ def canary_share(manifest: Object, *, ask: Ask) -> int:
     return weights_in(manifest).get(ask.split.canary.service or "", 0)
 
 
-def additional_in(manifest: Object, *, ask: Ask) -> dict[str, int]:
-    sides = (ask.split.canary.service, ask.split.stable.service)
-    return {service: weight for service, weight in weights_in(manifest).items() if service not in sides}
-
-
 def records_of(written: Written) -> list[Record]:
     if written.before is not None or written.after is None:
         return []
@@ -80,7 +76,7 @@ class Smi:
         return await look(self._kube, NAME, [await self._change(ask)], ask)
 
     async def additional(self, ask: Ask) -> Mapping[str, int]:
-        return additional_in(await read(self._kube, await self._target(ask)) or {}, ask=ask)
+        return beside(ask.split, weights_in(await read(self._kube, await self._target(ask)) or {}))
 
     async def _change(self, ask: Ask) -> Change:
         target = await self._target(ask)
