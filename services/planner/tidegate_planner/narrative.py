@@ -51,7 +51,7 @@ def narrate(before: Told | None, seen: Seen) -> Chapter[Told]:
             return Chapter(before)
     done = now.phase == "Healthy" or (before.done and now.same_attempt(before))
     stays = now.same_attempt(before) and now.step == before.step
-    rested = stays and not now.pauses and (bool(before.pauses) or before.rested == now.step)
+    rested = (stays and not now.pauses and (bool(before.pauses) or before.rested == now.step)) or _pause_was_cleared(now, seen)
     there = {run.name for run in seen.analysis_runs}  # one that says nothing for the moment may say how it ended later
     runs = {**{name: phase for name, phase in before.runs.items() if name in there}, **now.runs}
     now = replace(now, done=done, rested=now.step if rested else None, runs=runs)
@@ -64,6 +64,20 @@ def narrate(before: Told | None, seen: Seen) -> Chapter[Told]:
 def _nothing_but_outcomes(now: Told) -> Told:
     """A state from which the present one differs in what outcomes tell, and in nothing that Events tell."""
     return replace(now, hash="", stable="", step=0, phase="", pauses=(), abort=False, back_on_stable=False, done=False)
+
+
+def _plan_of(seen: Seen) -> Canary:
+    """The one that the status is of: it may have been edited between a step's end and this look."""
+    strategy = seen.spec.strategy if seen.spec else None
+    return (seen.former_plan or strategy) if isinstance(strategy, Canary) else Canary()
+
+
+def _pause_was_cleared(now: Told, seen: Seen) -> bool:
+    """A person has ended the pause of this step, and the step is not over yet. The status says so also to one who knows nothing of
+    what was told, and who would tell of a pause that nobody saw when the step is over."""
+    steps = _plan_of(seen).steps
+    pauses_here = now.step is not None and now.step < len(steps) and isinstance(steps[now.step], Pause)
+    return pauses_here and bool(seen.status.get("controllerPause")) and not (now.pauses or now.abort)
 
 
 class _Teller:
@@ -134,6 +148,8 @@ class _Teller:
             yield _normal("RolloutStepCompleted", f"Rollout step {index + 1}/{total} completed ({step})")
             if unseen and isinstance(step, Pause) and step.duration is not None:
                 yield _normal("RolloutResumed", "Rollout is resumed")
+        if self._rested_unseen():
+            yield _normal("RolloutPaused", f"Rollout is paused ({CANARY_PAUSE})")
 
     def _analysis_records(self) -> Iterator[Record]:
         kinds = {run.name: run.kind for run in self._seen.analysis_runs}
@@ -249,9 +265,18 @@ class _Teller:
         attempt = self._now.attempt
         for index, step in self._completed_steps():
             if self._paused_unseen(index, step):
-                yield self._outcome("paused", f"{attempt}.{index}:{CANARY_PAUSE}", step=index)
-                yield self._outcome("resumed", f"{attempt}.{index}:{CANARY_PAUSE}")
+                yield from self._whole_pause(index)
             yield self._outcome("step-completed", f"{attempt}.{index}", step=index)
+        if self._now.rested is not None and self._rested_unseen():
+            yield from self._whole_pause(self._now.rested)
+
+    def _whole_pause(self, index: int) -> Iterator[Outcome]:
+        yield self._outcome("paused", f"{self._now.attempt}.{index}:{CANARY_PAUSE}", step=index)
+        yield self._outcome("resumed", f"{self._now.attempt}.{index}:{CANARY_PAUSE}")
+
+    def _rested_unseen(self) -> bool:
+        steps, rested = self._steps(), self._now.rested
+        return rested is not None and rested < len(steps) and self._paused_unseen(rested, steps[rested])
 
     def _paused_unseen(self, index: int, step: Step) -> bool:
         """It paused and went on between two looks: a quick hand, no planner alive, or one that died before it noted so."""
@@ -290,8 +315,7 @@ class _Teller:
         return self._plan().steps
 
     def _plan(self) -> Canary:
-        """The one that the status is of: it may have been edited between a step's end and this look."""
-        return (self._seen.former_plan or self._strategy) if isinstance(self._strategy, Canary) else Canary()
+        return _plan_of(self._seen)
 
     def _outcome(
         self,

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tidegate import keys
-from tidegate.rollout import BlueGreen
+from tidegate.rollout import BlueGreen, revision_in
 from tidegate_planner.analysis import UNFINISHED
 from tidegate_planner.conditions import ABORTED, CREATE_ERROR, TIMED_OUT
 from tidegate_planner.progress import CANARY_PAUSE
@@ -92,13 +91,12 @@ def snapshot(seen: Seen) -> Told:
     status = seen.status
     current = status.get("currentPodHash") or ""
     sets = {each.hash: (each.name, each.revision, each.replicas) for each in seen.replica_sets if not each.deleting}
-    annotated = seen.annotations.get(keys.REVISION, "")
     weights = (status.get("canary") or {}).get("weights") or {}
     return Told(
         hash=current,
         stable=status.get("stableRS") or "",
         revision=sets[current][1] if current in sets else 0,
-        annotated=int(annotated) if annotated.isdigit() else 0,
+        annotated=revision_in(seen.annotations),
         step=status.get("currentStepIndex"),
         steps_hash=status.get("currentStepHash") or "",
         phase=status.get("phase") or "",

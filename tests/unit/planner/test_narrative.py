@@ -193,6 +193,26 @@ def test_a_pause_that_nobody_saw_is_an_event_all_the_same() -> None:
     ]
 
 
+def test_a_pause_that_a_person_has_ended_is_no_second_event_once_nobody_remembers_the_first() -> None:
+    """All streams gone, and the planner: what is left is the status. Outcomes may come again, under their ids."""
+    before = reading_from(updating(0, 1, 3))
+    told = ids(before.read(updating(1, 1, 3, **paused_for()))) + ids(before.read(updating(1, 1, 3, controllerPause=True)))
+    reader = Reader(None)
+    first = reader.read(updating(1, 1, 3, controllerPause=True))
+    assert reasons(first) == []
+    assert set(told) <= set(ids(first))
+    later = reader.read(updating(2, 2, 2))
+    assert "RolloutPaused" not in reasons(later)
+    assert verbs(later) == ["step-completed"]
+
+
+def test_a_pause_that_a_person_ended_before_it_was_told_is_told_once() -> None:
+    reader = reading_from(updating(0, 1, 3))
+    chapters = [reader.read(updating(1, 1, 3, controllerPause=True)), reader.read(updating(2, 2, 2))]
+    assert [each for chapter in chapters for each in reasons(chapter) if each == "RolloutPaused"] == ["RolloutPaused"]
+    assert [each for chapter in chapters for each in verbs(chapter)] == ["step-completed", "paused", "resumed", "step-completed"]
+
+
 def test_a_second_reason_to_pause_is_no_second_event() -> None:
     step, run = ({"reason": reason, "startTime": AT_ONE} for reason in ("CanaryPauseStep", "InconclusiveAnalysisRun"))
     reader = reading_from(updating(1, 1, 3, **paused_for()))
