@@ -257,8 +257,12 @@ class Fleet:
         """All users are on the new version, by the route and by the Services."""
         kube, namespace, kind = self.scene.kube, self.scene.namespace, self.kind_of(name)
         if kind.services or kind.shifts:
-            selector = (await kube.get(SERVICE, namespace, f"{name}-stable"))["spec"]["selector"]
-            assert selector.get(POD_TEMPLATE_HASH) == stable, f"{name}-stable leads to {selector}"
+
+            async def chosen() -> str | None:
+                selector: dict[str, str] = (await kube.get(SERVICE, namespace, f"{name}-stable"))["spec"]["selector"]
+                return selector.get(POD_TEMPLATE_HASH)
+
+            await eventually(chosen, lambda found: found == stable, what=f"{name}-stable to lead to {stable}")
         if kind.shifts:
             route = await kube.get(HTTP_ROUTE, namespace, name)
             weights = {each["name"]: each["weight"] for each in route["spec"]["rules"][0]["backendRefs"]}
