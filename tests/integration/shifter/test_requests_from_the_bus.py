@@ -24,6 +24,7 @@ from tidegate.messages import (
     TrafficApplied,
     TrafficRequested,
 )
+from tidegate.testing.waiting import eventually
 from tidegate_shifter.app import now, reactions
 
 pytestmark = pytest.mark.integration
@@ -65,13 +66,13 @@ def request(namespace, uid, *, weight=20, fence=10, name="web"):
 
 
 async def the_answer(bus, namespace, *, fence, state="applied"):
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            found = await bus.last(TRAFFIC, f"tidegate.traffic.applied.{namespace}.app")
-            if found and (found.message.fence, found.message.state) == (fence, state):
-                assert isinstance(found.message, TrafficApplied)
-                return found.message
-            await asyncio.sleep(0.05)
+    found = await eventually(
+        lambda: bus.last(TRAFFIC, f"tidegate.traffic.applied.{namespace}.app"),
+        lambda seen: seen and (seen.message.fence, seen.message.state) == (fence, state),
+        what=f"{state} at fence {fence}",
+    )
+    assert isinstance(found.message, TrafficApplied)
+    return found.message
 
 
 def a_shifter(bus, kube):
