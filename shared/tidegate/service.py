@@ -34,6 +34,7 @@ from tidegate.bus.rights import streams_of
 from tidegate.config import Settings, settings_from
 from tidegate.errors import SettingError
 from tidegate.health import Health
+from tidegate.lean import narrow_tls_buffers
 from tidegate.logs import configure_logging
 
 T = TypeVar("T")
@@ -93,6 +94,7 @@ def run(name: str, compose: Compose, environ: Mapping[str, str] | None = None) -
         print(f"tidegate-{name}: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
         sys.exit(BAD_SETTING)
     configure_logging(service=name, level=settings.log_level, as_json=settings.log_json)
+    narrow_tls_buffers()
     sys.exit(asyncio.run(serve(name, compose, settings)))
 
 

@@ -1,4 +1,4 @@
 from tidegate.lean import without
 
-with without("rich"):
+with without("httpx._main"):
     import httpx  # noqa: F401

@@ -36,7 +36,7 @@ class Analyzer:
         self, *, settings: Settings, kube: Api, bus: Bus, providers: Providers, clock: Callable[[], datetime],
     ) -> None:  # fmt: skip
         self._settings, self._bus = settings, bus
-        self._cache = Cache(kube, ANALYSIS_RUN, namespace=settings.namespace, slim=without_managed_fields)
+        self._cache = Cache(kube, ANALYSIS_RUN, namespace=settings.namespace)
         self._teller = Teller(bus, clock=clock)
         runs = Runs(kube=kube, cache=self._cache, measurer=Measurer(providers, clock=clock), teller=self._teller, clock=clock)
         self._runs, self._worker = runs, worker_on(runs, clock=clock)
@@ -87,8 +87,3 @@ def is_ours(run: Object, instance: str) -> bool:
     """Objects of another instance are left alone; without an id, those that carry any (`argo-behaviour.md` 14)."""
     labels: dict[str, str] = run["metadata"].get("labels") or {}
     return labels.get(keys.INSTANCE_ID, "") == instance
-
-
-def without_managed_fields(run: Object) -> Object:
-    """Field ownership of a run that is written often is larger than the run."""
-    return {**run, "metadata": {key: value for key, value in run["metadata"].items() if key != "managedFields"}}

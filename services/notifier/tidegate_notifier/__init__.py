@@ -2,5 +2,5 @@
 
 from tidegate.lean import without
 
-with without("rich"):
+with without("httpx._main"):
     import httpx  # noqa: F401

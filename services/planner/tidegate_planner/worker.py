@@ -14,7 +14,7 @@ from tidegate_planner.router_objects import NotYet
 from tidegate_planner.writing import Refused
 
 LAZY_FOR = 1.0  # seconds that counts may lag behind in the status
-AT_ONCE = 32  # passes under way; more would only queue for a connection
+AT_ONCE = 128  # passes under way; more would only queue for a connection
 
 
 class Uid(Protocol):

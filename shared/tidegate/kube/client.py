@@ -31,7 +31,7 @@ APPLY_PATCH: Final = "application/apply-patch+yaml"  # JSON is YAML
 class Kube:
     """A connection to one API server. The user agent's part before `/` becomes the field manager of plain writes.
 
-    Each of the up to `connections` costs 0.4 MB: asyncio's TLS keeps a buffer of 256 KiB, touched as a whole.
+    Each of the up to `connections`, watches among them, costs 0.3 MB, in a service 0.1 MB (`lean.narrow_tls_buffers`).
     """
 
     def __init__(
