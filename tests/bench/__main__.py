@@ -27,13 +27,15 @@ from scenarios import Fleet
 from tidegate.bus.server import LocalNats
 from tidegate.kube.client import Kube
 from tidegate.kube.credentials import load
-from tidegate_cli.local.services import Services
+from tidegate_cli.local.identities import BusUsers, environments, service_accounts
+from tidegate_cli.local.services import MODULES, Services
 from tidegate_cli.local.stack import install_crds
 from tidegate_embedded import ControlPlane, Options
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 ROLLOUTS, ANALYSES = "measured", "measured analyses"
 """What stands between two markers of the document."""
+SECOND = "planner-2"
 SETTLE = 3.0  # seconds without a write after which everything is told
 LONGEST_SETTLE = 180.0  # seconds
 
@@ -185,34 +187,61 @@ def store(part: str, text: str) -> None:
     DOCUMENT.write_text(f"{head}{begin}\n\n{text}\n\n{end}{rest.partition(end)[2]}")
 
 
-def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--alone", type=int, default=10, help="rounds of the single rollout")
-    options.add_argument("--together", type=int, default=200, help="rollouts changed at once")
-    options.add_argument("--shared", type=int, default=400, help="rollouts for one planner, then for two; 0 leaves it out")
-    options.add_argument("--analyses", type=int, default=2000, help="analysis runs measured at once; 0 leaves it out")
-    options.add_argument("--only-analyses", action="store_true", help="leave the rollouts out")
-    options.add_argument("--dry", action="store_true", help="do not touch docs/benchmarks.md")
-    options.add_argument("--logs", action="store_true", help="print the logs of the services")
-    given = options.parse_args()
-    with ControlPlane(Options(nodes=4)) as plane, LocalNats() as nats, tempfile.TemporaryDirectory(prefix="tidegate-") as logs:
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--alone", type=int, default=10, help="rounds of the single rollout")
+    parser.add_argument("--together", type=int, default=200, help="rollouts changed at once")
+    parser.add_argument("--shared", type=int, default=400, help="rollouts for one planner, then for two; 0 leaves it out")
+    parser.add_argument("--analyses", type=int, default=2000, help="analysis runs measured at once; 0 leaves it out")
+    parser.add_argument("--only-analyses", action="store_true", help="leave the rollouts out")
+    parser.add_argument("--dry", action="store_true", help="do not touch docs/benchmarks.md")
+    parser.add_argument("--logs", action="store_true", help="print the logs of the services")
+    return parser.parse_args()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """A control plane, a bus, and who the services are there: each has its own rights, as in an installation."""
+
+    plane: ControlPlane
+    nats: LocalNats
+    own: Mapping[str, Mapping[str, str]]
+    folder: Path
+
+    def services(self, modules: Mapping[str, str] = MODULES) -> Services:
+        environment = {**os.environ, "NATS_URL": self.nats.url, "TIDEGATE_LOG_LEVEL": "warning"}
+        return Services(environment, own=self.own, logs=self.folder, modules=modules)
+
+    @contextmanager
+    def another_planner(self) -> Iterator[Pids]:
+        with self.services({SECOND: MODULES["planner"]}) as more:
+            yield more.pids
+
+
+@contextmanager
+def ground() -> Iterator[Ground]:
+    users = BusUsers.fresh()
+    with (
+        ControlPlane(Options(nodes=4)) as plane,
+        LocalNats(config=users.server_config) as nats,
+        tempfile.TemporaryDirectory(prefix="tidegate-") as folder,
+        service_accounts(plane.kubeconfig, Path(folder)) as accounts,
+    ):
         asyncio.run(install_crds(plane.kubeconfig))
-        environment = {**os.environ, "KUBECONFIG": str(plane.kubeconfig), "NATS_URL": nats.url, "TIDEGATE_LOG_LEVEL": "warning"}
-        with Services(environment, logs=Path(logs)) as services:
+        own = environments(accounts, users)
+        yield Ground(plane=plane, nats=nats, own={**own, SECOND: own["planner"]}, folder=Path(folder))
 
-            @contextmanager
-            def another_planner() -> Iterator[Pids]:
-                with Services(environment, logs=Path(logs), modules={"planner-2": "tidegate_planner.app"}) as more:
-                    yield more.pids
 
-            pids = {**services.pids, "nats": nats.pid}
-            texts = {}
-            if not given.only_analyses:
-                texts[ROLLOUTS] = f"{machine()}\n\n{report(asyncio.run(run(plane, pids, another_planner, given)))}"
-            if given.analyses:
-                texts[ANALYSES] = f"{machine()}\n\n{asyncio.run(analyses(plane, pids, given.analyses)).report()}"
-            if given.logs:
-                print(*(path.read_text() for path in Path(logs).glob("*.log")))
+def main() -> None:
+    given, texts = options(), {}
+    with ground() as place, place.services() as services:
+        pids = {**services.pids, "nats": place.nats.pid}
+        if not given.only_analyses:
+            texts[ROLLOUTS] = f"{machine()}\n\n{report(asyncio.run(run(place.plane, pids, place.another_planner, given)))}"
+        if given.analyses:
+            texts[ANALYSES] = f"{machine()}\n\n{asyncio.run(analyses(place.plane, pids, given.analyses)).report()}"
+        if given.logs:
+            print(*(path.read_text() for path in place.folder.glob("*.log")))
     for part, text in texts.items():
         print(f"\n{text}")
         if not given.dry:
