@@ -51,6 +51,7 @@ async def analyze(
     After `limit` seconds the run is ended, as a rollout ends its background analysis: metrics without a count go on for ever.
     """
     spec = run_spec(manifest, args)
+    refuse_what_cannot_measure(spec)
     settings = settings or Settings()
     async with Outbound(allow=settings.outbound_allow) as outbound, Outbound(allow_metadata=True) as own:
         tools = Tools(outbound=outbound, kube=MemoryKube(clock=clock), clock=clock, settings=settings, own_outbound=own)
@@ -72,6 +73,17 @@ def run_spec(manifest: Mapping[str, Any], args: Mapping[str, str]) -> Json:
     for name, wanted in arguments.needed_secrets(resolved).items():
         raise NotAnalyzable(f"argument {name!r} comes from Secret {wanted.name!r}, which is in a cluster; give its value")
     return {**{field: value for field, value in spec.items() if field != "ttlStrategy"}, "args": resolved}
+
+
+def refuse_what_cannot_measure(spec: Mapping[str, Any]) -> None:
+    """At once: a person who waits would see the same error five times before the verdict. In a cluster the run says so."""
+    known = sorted(PROVIDERS.keys() - {job.NAME})
+    for index, metric in enumerate(spec.get("metrics") or []):
+        provider = metric.get("provider") if isinstance(metric, Mapping) else None
+        for name in provider if isinstance(provider, Mapping) else ():
+            if name not in known:
+                why = "needs a cluster" if name == job.NAME else "is unknown"
+                raise NotAnalyzable(f"spec.metrics[{index}].provider: {name!r} {why}; known: {', '.join(known)}")
 
 
 async def measured(

@@ -25,7 +25,7 @@ from tidegate_cli import terminal
 from tidegate_cli.connection import Connection
 from tidegate_cli.outcomes import Verdict, outcome_line
 from tidegate_cli.terminal import Output
-from tidegate_cli.yamls import documents
+from tidegate_cli.yamls import documents, place_in, reason_of
 
 PATIENCE_SECONDS = 5.0
 SERVICE = "cli"
@@ -153,7 +153,7 @@ def _patch(text: str) -> dict[str, Any]:
     try:
         patch = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise TidegateError(f"--patch is neither JSON nor YAML: {error}") from error
+        raise TidegateError(f"--patch{place_in(text, error)}: neither JSON nor YAML: {reason_of(error)}") from error
     if not isinstance(patch, dict):
         raise TidegateError(f'--patch is {text!r}; it must be an object such as \'{{"spec": {{"replicas": 3}}}}\'')
     return patch

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import orjson
 
@@ -62,6 +62,13 @@ def say(text: str) -> None:
 
 def complain(text: str) -> None:
     print(f"tidegate: {text}", file=sys.stderr, flush=True)
+
+
+def leave_line_of_interrupt(errors: TextIO | None = None) -> None:
+    """A terminal shows ^C where the cursor stood; what comes next, a prompt or a message, begins on a line of its own."""
+    screen = errors or sys.stderr
+    if screen.isatty():
+        print(file=screen, flush=True)
 
 
 @contextmanager

@@ -65,8 +65,8 @@ async def test_an_invalid_spec_ends_at_once_with_what_is_wrong():
 
 async def test_a_metric_that_needs_a_cluster_says_what_works_without():
     whole = template({"name": "m", "consecutiveErrorLimit": 0, "provider": {"job": {"spec": {}}}})
-    status = await analyze(whole, {}, lambda _measured: None, clock=Clock())
-    assert "unknown metric provider 'job'; known: cloudWatch, datadog, " in status["message"]
+    with pytest.raises(NotAnalyzable, match=r"'job' needs a cluster; known: cloudWatch, datadog, "):
+        await analyze(whole, {}, lambda _measured: None, clock=Clock())
 
 
 # -- from a template to a run

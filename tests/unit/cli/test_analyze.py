@@ -88,6 +88,24 @@ def test_a_file_without_a_template_is_refused(run: Run, tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("provider", "said"),
+    [
+        ("promethius", "spec.metrics[1].provider: 'promethius' is unknown; known: cloudWatch, datadog, "),
+        ("job", "spec.metrics[1].provider: 'job' needs a cluster; known: cloudWatch, datadog, "),
+    ],
+)
+def test_a_provider_that_cannot_measure_here_is_said_before_anything_is_measured(
+    run: Run, tmp_path: Path, endpoint: Endpoint, provider: str, said: str
+) -> None:
+    file = tmp_path / "template.yaml"
+    metrics = [{"name": "a", "provider": {"web": {"url": endpoint.url("/rate")}}}, {"name": "b", "provider": {provider: {}}}]
+    file.write_text(yaml.safe_dump({"kind": "AnalysisTemplate", "spec": {"metrics": metrics}}))
+    code, out, err = run("analyze", str(file))
+    assert (code, out, len(err.splitlines())) == (1, "", 1)
+    assert err.startswith(f"tidegate: {said}")
+
+
 def test_a_terminal_sees_colours_and_a_pipe_does_not() -> None:
     measured = {"metric": "m", "phase": "Failed", "value": "0.1", "message": ""}
     assert measurement_line(measured, timedelta(seconds=65)) == "  65s  m  Failed  0.1"

@@ -1,5 +1,6 @@
 """Names, options, exit codes: what scripts rely on. Nothing here reaches a cluster."""
 
+import io
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -8,10 +9,13 @@ from pathlib import Path
 
 import orjson
 import pytest
+import typer
 import yaml
 
 from tidegate.testing import a_deployment, a_referring_rollout
+from tidegate_cli import terminal
 from tidegate_cli.app import go_style_switches, main, program_name
+from tidegate_cli.commands.watch import run as run_to_end
 from tidegate_cli.connection import Connection, merged
 
 Outcome = tuple[int, str, str]
@@ -88,6 +92,18 @@ def test_eval_prints_the_value_or_the_mistake(run: Run, expression: str, code: i
     assert run("eval", expression, "--result", "2")[:2] == (code, out)
 
 
+def test_what_is_wrong_with_a_long_expression_fits_on_a_screen_with_the_caret_under_its_place(run: Run) -> None:
+    literal = "9" * 3000
+    for expression, reads, under in (
+        (f"result > {literal} && true", "invalid integer literal: strconv.ParseInt: parsing", "&"),
+        (f"{'true && ' * 300}nothing{' && true' * 300}", "unknown name nothing (1:2401)", "n"),
+    ):
+        code, out, err = run("eval", expression)
+        first, line, caret = err.splitlines()
+        assert (code, out, first.startswith(f"tidegate: {reads}")) == (1, "", True)
+        assert (len(first) < 350, max(len(line), len(caret)) < 80, line[caret.index("^")]) == (True, True, under)
+
+
 def test_eval_takes_an_expression_that_begins_with_a_minus_and_no_result(run: Run) -> None:
     assert run("eval", "-2 ** 2")[:2] == (0, "-4\n")
 
@@ -130,6 +146,65 @@ def test_lint_ends_with_1_when_it_finds_something(run: Run, tmp_path: Path) -> N
     code, out, _ = run("lint", "-f", str(file))
     assert code == 1
     assert all(line.startswith(f"{file}: Rollout/web: ") for line in out.splitlines())
+
+
+@pytest.mark.parametrize("words", [["lint", "-f"], ["plan"], ["analyze"], ["request", "web", "-f"]], ids=" ".join)
+def test_what_is_no_yaml_is_said_with_the_files_name_the_line_and_the_column(run: Run, tmp_path: Path, words: list[str]) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text("kind: Rollout\nmetadata:\n  name: web\n bad: [1\n")
+    said = "expected <block end>, but found '<block mapping start>' (block mapping from line 1 on)"
+    assert run(*words, str(file)) == (1, "", f"tidegate: {file}:4:2: not YAML: {said}\n")
+
+
+def test_what_no_yaml_may_hold_is_said_with_its_line_too(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "bad.yaml"
+    for text, said in (
+        ("kind: Rollout\nname: a\x07b\n", ":2:8: not YAML: character U+0007 is not allowed"),
+        ("a: *b\n", ":1:4: not YAML: found undefined alias 'b'"),
+        ("a: 'b\n", ":2:1: not YAML: found unexpected end of stream (quoted scalar from line 1 on)"),
+    ):
+        file.write_text(text)
+        assert run("lint", "-f", str(file)) == (1, "", f"tidegate: {file}{said}\n")
+
+
+def test_a_patch_that_is_no_yaml_is_explained_in_one_line(run: Run) -> None:
+    said = "tidegate: --patch:1:4: neither JSON nor YAML: expected the node content, but found '<stream end>'\n"
+    assert run("request", "web", "--patch", "[1,") == (1, "", said)
+
+
+def test_a_file_that_cannot_be_read_is_named_once_with_the_reason(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"kind: \xff\n")
+    for name, why in (("none", "No such file or directory"), ("", "Is a directory"), ("binary", "it is not UTF-8 text (byte 6)")):
+        file = tmp_path / name
+        assert run("lint", "-f", str(file)) == (1, "", f"tidegate: {file} cannot be read: {why}\n")
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n---\n", "kind: List\nitems: []\n"])
+def test_a_file_without_an_object_is_no_clean_file(run: Run, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "empty.yaml"
+    file.write_text(text)
+    assert run("lint", "-f", str(file)) == (1, "", f"tidegate: {file} holds no object; there is nothing to check\n")
+
+
+class Tty(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_after_ctrl_c_a_terminals_next_prompt_begins_on_a_line_of_its_own() -> None:
+    screen, pipe = Tty(), io.StringIO()
+    terminal.leave_line_of_interrupt(screen)
+    terminal.leave_line_of_interrupt(pipe)
+    assert (screen.getvalue(), pipe.getvalue()) == ("\n", "")
+
+
+def test_ctrl_c_ends_a_command_with_130() -> None:
+    async def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(typer.Exit) as end:
+        run_to_end(interrupted())
+    assert end.value.exit_code == 130
 
 
 SEED = str(Path(__file__).parents[3] / "deploy/examples/seed-rollout.yaml")

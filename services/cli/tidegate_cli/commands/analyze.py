@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tidegate_cli import terminal
-from tidegate_cli.commands.watch import AsOutput, seconds
+from tidegate_cli.commands.watch import AsOutput, run, seconds
 from tidegate_cli.terminal import Output
 
 
@@ -35,7 +35,6 @@ def analyze(
     output: AsOutput = None,
 ) -> None:
     """Measure a template's metrics from here, and give the verdict that a rollout would get."""
-    import asyncio
     import os
 
     from tidegate.config import settings_from
@@ -55,7 +54,7 @@ def analyze(
         else:
             terminal.say(measurement_line(taken, terminal.now() - began, colour=terminal.is_terminal()))
 
-    status = asyncio.run(analyzed(manifest, given, report, clock=terminal.now, limit=limit or None, settings=settings))
+    status = run(analyzed(manifest, given, report, clock=terminal.now, limit=limit or None, settings=settings))
     if as_json:
         terminal.print_json_line(status)
     else:

@@ -70,10 +70,14 @@ def lint(
 ) -> None:
     """Find mistakes in Rollouts and templates: unknown fields, broken rules, missing references."""
     from tidegate_analyzer.provider_faults import fault_of
+    from tidegate_cli.errors import Failed
     from tidegate_cli.linting import complaints
     from tidegate_cli.yamls import documents
 
-    found = complaints(documents(file), fault_of)
+    held = documents(file)
+    if not held:
+        raise Failed(f"{file} holds no object; there is nothing to check")
+    found = complaints(held, fault_of)
     for complaint in found:
         terminal.say(f"{file}: {complaint}")
     if found:

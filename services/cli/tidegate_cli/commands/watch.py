@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from tidegate_cli import terminal
 from tidegate_cli.connection import Connection, with_connection
 from tidegate_cli.terminal import Output
 
@@ -22,6 +23,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
     except KeyboardInterrupt:
+        terminal.leave_line_of_interrupt()
         raise typer.Exit(130) from None
 
 
@@ -124,5 +126,6 @@ def status(
     try:
         code = asyncio.run(show_status(connection, name, watch=watch, seconds=timeout))
     except KeyboardInterrupt:
+        terminal.leave_line_of_interrupt()
         code = timed_out()
     raise typer.Exit(code)
