@@ -49,7 +49,7 @@ def test_a_bad_request_is_told_before_it_is_sent(given: dict[str, Any], text: st
 
 @pytest.mark.parametrize(
     ("content", "text"),
-    [("kind: ConfigMap", "holds 0 Rollouts"), ("{a", "is not YAML"), ("just text", "must hold Kubernetes objects")],
+    [("kind: ConfigMap", "holds 0 Rollouts"), ("{a", r"it.yaml:1:3: not YAML: "), ("just text", "must hold Kubernetes objects")],
 )
 def test_a_file_without_exactly_one_rollout_is_refused(tmp_path: Path, content: str, text: str) -> None:
     file = tmp_path / "it.yaml"
