@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidegate.messages import Record
+from tidegate_planner.event_records import analysis_transition
 from tidegate_planner.experiments.assess import ENDED
 from tidegate_planner.experiments.seen import Seen
-from tidegate_planner.narrative import Chapter, analysis_transition
+from tidegate_planner.narrative import Chapter
 
 Json = Mapping[str, Any]
 
