@@ -10,6 +10,15 @@ from typing import Any
 
 from tidegate_analyzer.expression import syntax
 from tidegate_analyzer.expression.errors import ExpressionError
+from tidegate_analyzer.expression.form_types import (
+    Unfit,
+    conditional_answer,
+    fail,
+    fitted,
+    get_answer,
+    member_answer,
+    predicate_answer,
+)
 from tidegate_analyzer.expression.moments import has_method, method_answers
 from tidegate_analyzer.expression.names import PREDICATES, RESULT, WHOLE_ENVIRONMENT
 from tidegate_analyzer.expression.natures import (
@@ -38,10 +47,6 @@ def check(tree: syntax.Node, result: Nature = UNKNOWN) -> Nature:
     return _Check(result).nature(tree)
 
 
-def _fail(node: syntax.Node, reason: str) -> ExpressionError:
-    return ExpressionError(reason, position=node.position)
-
-
 @dataclass(slots=True)
 class _Scope:
     predicate: str
@@ -68,7 +73,7 @@ class _Check:
             return UNKNOWN
         if node.name in ENVIRONMENT_FUNCTIONS:
             return Nature("func", f"func {node.name}")
-        raise _fail(node, f"unknown name {node.name}")
+        raise fail(node, f"unknown name {node.name}")
 
     def pointer(self, node: syntax.Pointer) -> Nature:
         scope = self.scopes[-1]
@@ -79,7 +84,7 @@ class _Check:
                 return INT
             case "acc" if scope.predicate == "reduce":
                 return UNKNOWN
-        raise _fail(node, f"unknown pointer #{node.name}")
+        raise fail(node, f"unknown pointer #{node.name}")
 
     def let(self, node: syntax.Let) -> Nature:
         kinds = (
@@ -89,7 +94,7 @@ class _Check:
         )
         for kind, taken in kinds:
             if taken:
-                raise _fail(node, f"cannot redeclare {kind}{node.name}")
+                raise fail(node, f"cannot redeclare {kind}{node.name}")
         self.variables[node.name] = self.nature(node.value)
         try:
             return self.nature(node.body)
@@ -105,7 +110,7 @@ class _Check:
             return BOOL if wants_bool else UNKNOWN
         if operand.kind == "bool" if wants_bool else operand.is_number:
             return operand
-        raise _fail(node, f"invalid operation: {node.operator} (mismatched type {operand.name})")
+        raise fail(node, f"invalid operation: {node.operator} (mismatched type {operand.name})")
 
     def binary(self, node: syntax.Binary) -> Nature:
         first, spine = syntax.left_spine(node)
@@ -120,14 +125,14 @@ class _Check:
     def linked(self, node: syntax.Node, operator: str, left: Nature, right: Nature) -> Nature:
         answer = joined(operator, left, right)
         if isinstance(answer, str):
-            raise _fail(node, answer)
+            raise fail(node, answer)
         return answer
 
     def regular_expression(self, node: syntax.Node, text: str) -> None:
         try:
             pattern(text)
         except ExpressionError as error:
-            raise _fail(node, error.reason) from error
+            raise fail(node, error.reason) from error
 
     def comparison(self, node: syntax.Comparison) -> Nature:
         left = self.nature(node.first)
@@ -140,15 +145,9 @@ class _Check:
     def conditional(self, node: syntax.Conditional) -> Nature:
         condition = self.nature(node.condition)
         if condition.kind not in {"bool", "unknown"}:
-            raise _fail(node.condition, f"non-bool expression (type {condition.name}) used as condition")
+            raise fail(node.condition, f"non-bool expression (type {condition.name}) used as condition")
         then, otherwise = self.nature(node.then), self.nature(node.otherwise)
-        if then.kind == "nil":
-            return otherwise
-        if otherwise.kind == "nil":
-            return then
-        if not then.fits(otherwise):
-            return UNKNOWN
-        return LIST if then.kind == "list" and then != otherwise else then
+        return conditional_answer(then, otherwise)
 
     # -- members
 
@@ -160,38 +159,22 @@ class _Check:
         if isinstance(node.base, syntax.Name) and node.base.name == WHOLE_ENVIRONMENT:
             return self.environment_member(node, name)
         base, key = self.nature(node.base), self.nature(node.key)
-        if base.is_unknown:
-            return UNKNOWN
-        if name is not None and base.kind == "nil":
-            raise _fail(node, f"type nil has no field {name}")
-        match base.kind:
-            case "map" if base.name == MAP.name and key.kind not in {"string", "unknown"}:
-                raise _fail(node.key, f"cannot use {key.name} to get an element from {base.name}")
-            case "list" if key.kind not in {"int", "unknown"}:
-                raise _fail(node.key, f"array elements can only be selected using an integer (got {key.name})")
-            case "map" | "list":
-                return base.inner
-            case "time" | "duration" | "enum":
-                return UNKNOWN
-        raise _fail(
-            node,
-            f"type {base.name}[{key.name}] is undefined" if name is None else f"type {base.name} has no field {name}",
-        )
+        return member_answer(node, name, base, key)
 
     def environment_member(self, node: syntax.Member, name: str | None) -> Nature:
         if name is None:
             return UNKNOWN
         if name != RESULT and name not in ENVIRONMENT_FUNCTIONS and not node.optional:
-            raise _fail(node, f"unknown name {name}")
+            raise fail(node, f"unknown name {name}")
         return self.result if name == RESULT else UNKNOWN
 
     def slice(self, node: syntax.Slice) -> Nature:
         base = self.nature(node.base)
         if base.kind not in {"unknown", "string", "list", "bytes"}:
-            raise _fail(node, f"cannot slice {base.name}")
+            raise fail(node, f"cannot slice {base.name}")
         for end in (node.start, node.stop):
             if end is not None and (nature := self.nature(end)).kind not in {"int", "unknown"} and not base.is_unknown:
-                raise _fail(end, f"non-integer slice index {nature.name}")
+                raise fail(end, f"non-integer slice index {nature.name}")
         return base
 
     # -- calls
@@ -210,8 +193,8 @@ class _Check:
         if callee.is_unknown:
             return UNKNOWN
         if callee.kind == "nil" and isinstance(node.callee, syntax.Name):
-            raise _fail(node, f"{node.callee.name} is nil; cannot call nil as function")
-        raise _fail(node, f"{callee.name} is not callable")
+            raise fail(node, f"{node.callee.name} is nil; cannot call nil as function")
+        raise fail(node, f"{callee.name} is not callable")
 
     def method(self, callee: syntax.Member) -> None:
         """Only times and durations have methods; whether a list or map holds something callable shows when it runs."""
@@ -219,7 +202,7 @@ class _Check:
         name = callee.key.value if isinstance(callee.key, syntax.Literal) else None
         if base.kind in {"unknown", "nil", "list", "map"} or has_method(base.kind, name):
             return
-        raise _fail(callee, f"type {base.name} has no method {name}")
+        raise fail(callee, f"type {base.name} has no method {name}")
 
     def method_nature(self, callee: syntax.Member) -> Nature | None:
         """What a method of a time or a duration answers, where it is known to be one."""
@@ -233,7 +216,7 @@ class _Check:
         if node.name in RULES:
             answer = RULES[node.name](node.name, [self.nature(argument).plain for argument in node.arguments])
             if isinstance(answer, str):
-                raise _fail(node, answer)
+                raise fail(node, answer)
             return answer
         if node.name == "get":
             return self.get(node)
@@ -241,51 +224,33 @@ class _Check:
         for signature in SIGNATURES[node.name]:
             try:
                 return self.fitted(node, node.name, signature, node.arguments)
-            except _Unfit as unfit:
+            except Unfit as unfit:
                 failures.append(unfit)
         raise failures[-1]
 
     def get(self, node: syntax.Builtin) -> Nature:
         if len(node.arguments) != 2:
-            raise _fail(node, f"invalid number of arguments (expected 2, got {len(node.arguments)})")
+            raise fail(node, f"invalid number of arguments (expected 2, got {len(node.arguments)})")
         base, key = map(self.nature, node.arguments)
-        match base.kind:
-            case "list" if key.kind not in {"unknown", "int"}:
-                raise _fail(node.arguments[1], f"non-integer slice index {key.name}")
-            case "map" if base.name == MAP.name and key.kind not in {"unknown", "string"}:
-                raise _fail(node.arguments[1], f"cannot use {key.name} to get an element from {base.name}")
-            case "list" | "map":
-                return base.inner
-            case "unknown":
-                return ANYTHING
-        raise _fail(node.arguments[0], f"type {base.name} does not support indexing")
+        return get_answer(node, base, key)
 
     def fitted(self, node: syntax.Node, name: str, way: Signature, arguments: tuple[syntax.Node, ...]) -> Nature:
         given = [self.nature(argument) for argument in arguments]
-        if len(given) != len(way.parameters):
-            amount = "too many" if len(given) > len(way.parameters) else "not enough"
-            raise _Unfit(f"{amount} arguments to call {name}", position=node.position)
-        for argument, nature, wanted in zip(arguments, given, way.parameters, strict=True):
-            if nature.kind == "nil" and not wanted.is_unknown:
-                raise _Unfit(f"cannot use nil as argument (type {wanted.name}) to call {name}", position=argument.position)
-            if not (nature.is_unknown or nature.fits(wanted) or (nature.kind == "int" and wanted.is_number)):
-                reason = f"cannot use {nature.name} as argument (type {wanted.name}) to call {name} "
-                raise _Unfit(reason, position=argument.position)
-        return way.returns
+        return fitted(node, name, way, arguments, given)
 
     # -- predicates
 
     def predicate_call(self, node: syntax.Builtin) -> Nature:
         collection = self.nature(node.arguments[0])
         if collection.kind not in {"list", "unknown"}:
-            raise _fail(node.arguments[0], f"builtin {node.name} takes only array (got {collection.name})")
+            raise fail(node.arguments[0], f"builtin {node.name} takes only array (got {collection.name})")
         body = ANYTHING
         for argument in node.arguments[1:]:
             if isinstance(argument, syntax.Predicate):
                 body = self.body(node, argument, collection.inner)
             else:
                 self.third(node, argument)
-        return _predicate_answer(node, collection, body)
+        return predicate_answer(node, collection, body)
 
     def body(self, node: syntax.Builtin, predicate: syntax.Predicate, element: Nature) -> Nature:
         self.scopes.append(_Scope(node.name, element))
@@ -293,15 +258,15 @@ class _Check:
         self.scopes.pop()
         if nature.kind == "nil":
             inputs = "two" if node.name == "reduce" else "one"
-            raise _fail(predicate, f"predicate should has {inputs} input and one output param")
+            raise fail(predicate, f"predicate should has {inputs} input and one output param")
         if node.name in _WANT_BOOL and nature.kind not in {"bool", "unknown"}:
-            raise _fail(predicate, f"predicate should return boolean (got {nature.name})")
+            raise fail(predicate, f"predicate should return boolean (got {nature.name})")
         return nature
 
     def third(self, node: syntax.Builtin, argument: syntax.Node) -> None:
         nature = self.nature(argument)
         if node.name == "sortBy" and nature.kind not in {"string", "unknown"}:
-            raise _fail(argument, f"sortBy order argument must be a string (got {nature.name})")
+            raise fail(argument, f"sortBy order argument must be a string (got {nature.name})")
 
     # -- literals and the rest
 
@@ -324,10 +289,6 @@ class _Check:
         return _LITERALS[type(node.value)]
 
 
-class _Unfit(ExpressionError):  # noqa: N818 - reads as the fact it states
-    """One way to call a function does not fit; another may."""
-
-
 _LITERALS: dict[type, Nature] = {
     type(None): NIL,
     bool: BOOL,
@@ -336,27 +297,6 @@ _LITERALS: dict[type, Nature] = {
     str: STRING,
     bytes: BYTES,
 }
-
-
-def _predicate_answer(node: syntax.Builtin, collection: Nature, body: Nature) -> Nature:
-    match node.name:
-        case "all" | "none" | "any" | "one":
-            return BOOL
-        case "count" | "findIndex" | "findLastIndex":
-            return INT
-        case "map":
-            return list_of(body)
-        case "filter":
-            return list_of(collection.inner)
-        case "find" | "findLast":
-            return collection.inner
-        case "groupBy":
-            return Nature("map", "map[interface {}][]interface {}", list_of(collection.inner))
-        case "sortBy":
-            return collection
-        case "sum" if len(node.arguments) == 1:
-            return collection.inner
-    return body
 
 
 _FORMS: dict[type[syntax.Node], Callable[[_Check, Any], Nature]] = {
