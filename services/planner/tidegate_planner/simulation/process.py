@@ -35,17 +35,9 @@ from tidegate_planner.plan import (
 )
 from tidegate_planner.podneeds import needs_pods, with_pods
 from tidegate_planner.seen import Seen, Traffic, WaitingContainer, once_asked
-from tidegate_planner.simulation.model import (
-    EXPERIMENTS,
-    ROLLOUTS,
-    RUNS,
-    SERVICES,
-    SETS,
-    Cluster,
-    RefusedError,
-    Rollout,
-    is_rollouts_own,
-)
+from tidegate_planner.simulation.model import Cluster
+from tidegate_planner.simulation.objects import EXPERIMENTS, ROLLOUTS, RUNS, SERVICES, SETS, RefusedError, Rollout
+from tidegate_planner.simulation.replica_sets import is_rollouts_own
 from tidegate_planner.simulation.scheduler import Scheduler
 from tidegate_planner.step_calls import Answer
 

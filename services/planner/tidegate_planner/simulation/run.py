@@ -23,7 +23,8 @@ from tidegate_planner.seen import Seen, Traffic
 from tidegate_planner.simulation import invariants
 from tidegate_planner.simulation.experimenter import Experimenter
 from tidegate_planner.simulation.ledger import Ledger
-from tidegate_planner.simulation.model import ROLLOUTS, SERVICES, SETS, Cluster, RefusedError
+from tidegate_planner.simulation.model import Cluster
+from tidegate_planner.simulation.objects import ROLLOUTS, SERVICES, SETS, RefusedError
 from tidegate_planner.simulation.peers import Analyzer, StepPlugins, TrafficShifter
 from tidegate_planner.simulation.people import People
 from tidegate_planner.simulation.process import Decision, PlannerProcess
