@@ -105,13 +105,20 @@ def check_capacity(seen: Seen, split: Split, serving: int) -> None:
 
 
 def check_way_back(seen: Seen, split: Split, available: Mapping[str, int]) -> None:
-    """I3: stable gets no more than its pods carry, on an abort neither, as long as the pods serve that have the traffic now."""
+    """I3: stable gets no more than its pods carry, on an abort neither, as long as the pods serve that this traffic is on now.
+
+    A canary of weight 0 gives nothing back, however many pods it has; and what an experiment had whose pods are gone must go.
+    """
     recorded = (seen.status.get("canary") or {}).get("weights") or {}
-    holder, held = recorded.get("canary") or {}, (recorded.get("stable") or {}).get("weight", split.max_weight)
-    leaves = available.get(holder.get("podTemplateHash", ""), 0) > 0 and holder.get("podTemplateHash") != split.stable.hash
+    held = (recorded.get("stable") or {}).get("weight", split.max_weight)
+    serving = {**available, **{pods.hash: pods.available for each in seen.experiments for pods in each.pods}}
+    shares = {each.hash: each.weight for each in (split.canary, *split.additional)}
+    holders = [each for each in (recorded.get("canary"), *(recorded.get("additional") or ())) if each]
+    losing = [each["podTemplateHash"] for each in holders if each["weight"] > shares.get(each.get("podTemplateHash", ""), 0)]
+    leaves = any(serving.get(each, 0) > 0 for each in losing if each != split.stable.hash)
     if seen.spec is not None and split.stable.weight > held and leaves:
-        needed, serving = split.stable.weight * seen.spec.replicas // split.max_weight, available.get(split.stable.hash, 0)
-        check(serving >= needed, "I3", f"weight {split.stable.weight} goes to stable, which has {serving} of {needed} pods")
+        needed, covered = split.stable.weight * seen.spec.replicas // split.max_weight, available.get(split.stable.hash, 0)
+        check(covered >= needed, "I3", f"weight {split.stable.weight} goes to stable, which has {covered} of {needed} pods")
 
 
 def check_switch(seen: Seen, action: ShiftTraffic, after: Json) -> None:
