@@ -17,7 +17,7 @@ SOURCES := shared services deploy/embedded/tidegate_embedded tests
 .PHONY: help install demo test test-unit test-dataplanes built-dataplanes traffic-page check lint types imports docs conformance bench control-plane lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 install: $(INSTALLED) ## make .venv with the pinned dependencies and this project, editable
 

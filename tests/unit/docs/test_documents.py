@@ -14,8 +14,16 @@ from tidegate_notifier.channels import CHANNELS
 from tidegate_shifter.routers import ROUTERS
 
 ROOT = Path(__file__).parents[3]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "services").glob("*/README.md")])
+DOCUMENTS = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "services").glob("*/README.md"),
+        *(ROOT / "deploy").glob("**/README.md"),
+    ]
+)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+ANCHOR = re.compile(r"\]\((?!https?:)([^)#]*)#([^)]+)\)")
 NAMED_TEST = re.compile(r"`(?:tests/)?([\w/]+/test_\w+\.py)(?:::(\w+))?`")
 FOR_TESTS_ONLY = {"tidegate/memory"}
 
@@ -28,6 +36,12 @@ def named(document: Path) -> str:
 def test_every_link_leads_to_a_file(document: Path) -> None:
     missing = [target for target in LINK.findall(document.read_text()) if not (document.parent / target).exists()]
     assert missing == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+def test_every_link_into_a_page_leads_to_a_heading(document: Path) -> None:
+    links = [(document.parent / file if file else document, anchor) for file, anchor in ANCHOR.findall(document.read_text())]
+    assert [f"{page.name}#{anchor}" for page, anchor in links if page.suffix == ".md" and anchor not in anchors(page)] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
@@ -56,6 +70,12 @@ def test_the_page_of_the_command_line_has_every_command() -> None:
 def test_every_adapter_is_in_the_changelog_by_its_name(adapter: str) -> None:
     words = re.sub(r"[^a-z0-9]", "", (ROOT / "CHANGELOG.md").read_text().lower())
     assert re.sub(r"[^a-z0-9]", "", adapter.rpartition("/")[2].lower()) in words
+
+
+def anchors(page: Path) -> set[str]:
+    """Of its headings, as GitHub makes them."""
+    headings = (line.lstrip("#").strip() for line in page.read_text().splitlines() if line.startswith("#"))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def functions(path: Path) -> set[str]:
