@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -81,8 +82,7 @@ class Place:
             experiment = await self.api.get(EXPERIMENT, self.namespace, name)
         except NotFound as error:
             known = sorted(each["metadata"]["name"] for each in await self._list(EXPERIMENT))
-            there = ", ".join(known[:10]) or "none"
-            raise TidegateError(f'experiment "{name}" not found in namespace "{self.namespace}"; there are: {there}') from error
+            raise TidegateError(not_found("experiment", name, self.namespace, known)) from error
         replica_sets, pods, runs = await asyncio.gather(
             self._list(REPLICA_SET, POD_TEMPLATE_HASH), self._list(POD, POD_TEMPLATE_HASH), self._list(ANALYSIS_RUN)
         )
@@ -147,7 +147,15 @@ class Place:
             known = sorted(each["metadata"]["name"] for each in await self.rollouts())
         except NotFound:
             return "this cluster knows no Rollouts; install the CRDs with `tidegate crds | kubectl apply --server-side -f -`"
-        return f'rollout "{name}" not found in namespace "{self.namespace}"; there are: {", ".join(known[:10]) or "none"}'
+        return not_found("rollout", name, self.namespace, known)
+
+
+def not_found(what: str, name: str, namespace: str, known: Sequence[str]) -> str:
+    """With the name that was probably meant first, which may be one of hundreds."""
+    close = get_close_matches(name, known, n=1)
+    guess = f'did you mean "{close[0]}"? ' if close else ""
+    more = f", and {len(known) - 10} more" if len(known) > 10 else ""
+    return f'{what} "{name}" not found in namespace "{namespace}"; {guess}there are: {", ".join(known[:10]) or "none"}{more}'
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ import yaml
 from tidegate.testing import a_deployment, a_referring_rollout
 from tidegate_cli import terminal
 from tidegate_cli.app import go_style_switches, main, program_name
+from tidegate_cli.cluster import not_found
 from tidegate_cli.commands.watch import run as run_to_end
 from tidegate_cli.connection import Connection, merged
 
@@ -205,6 +206,14 @@ def test_ctrl_c_ends_a_command_with_130() -> None:
     with pytest.raises(typer.Exit) as end:
         run_to_end(interrupted())
     assert end.value.exit_code == 130
+
+
+def test_a_name_that_is_not_there_is_answered_with_the_one_probably_meant_among_any_number() -> None:
+    known = [*(f"app-{number:03}" for number in range(200)), "web"]
+    said = not_found("rollout", "wbe", "shop", known)
+    assert said.startswith('rollout "wbe" not found in namespace "shop"; did you mean "web"? there are: app-000, ')
+    assert said.endswith("app-009, and 191 more")
+    assert not_found("rollout", "web", "shop", []) == 'rollout "web" not found in namespace "shop"; there are: none'
 
 
 SEED = str(Path(__file__).parents[3] / "deploy/examples/seed-rollout.yaml")
