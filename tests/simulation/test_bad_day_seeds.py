@@ -14,6 +14,7 @@ from tidegate.durations import epoch
 from tidegate_planner.decide import decide
 from tidegate_planner.plan import CreateReplicaSet, Plan, ScaleReplicaSet, ShiftTraffic
 from tidegate_planner.seen import Seen
+from tidegate_planner.simulation.autoscaled import autoscaled_scenario_of
 from tidegate_planner.simulation.bad_days import bad_day_scenario_of, steady_scenario_of
 from tidegate_planner.simulation.invariants import BrokenError
 from tidegate_planner.simulation.rare import rare_scenario_of
@@ -35,6 +36,12 @@ def test_fifty_random_bad_days_keep_every_promise(first: int) -> None:
 @pytest.mark.parametrize("first", range(70_000, 70_100, 50))
 def test_fifty_random_rollouts_with_fields_that_few_have_keep_every_promise(first: int) -> None:
     broken = {seed: outcome for seed in range(first, first + 50) if (outcome := outcome_of(rare_scenario_of(seed))).broken}
+    assert broken == {}
+
+
+@pytest.mark.parametrize("first", range(80_000, 80_100, 50))
+def test_fifty_random_bad_days_under_an_autoscaler_keep_every_promise(first: int) -> None:
+    broken = {seed: outcome for seed in range(first, first + 50) if (outcome := outcome_of(autoscaled_scenario_of(seed))).broken}
     assert broken == {}
 
 

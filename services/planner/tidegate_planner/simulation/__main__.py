@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from tidegate_planner.simulation.autoscaled import autoscaled_scenario_of
 from tidegate_planner.simulation.bad_days import bad_day_scenario_of
 from tidegate_planner.simulation.chaos import blue_green_scenario_of, experiment_scenario_of, plugin_scenario_of, scenario_of
 from tidegate_planner.simulation.rare import rare_scenario_of
@@ -18,6 +19,7 @@ KINDS: dict[str, Callable[[int], Scenario]] = {
     "experiments": experiment_scenario_of,
     "bad-days": bad_day_scenario_of,
     "rare-fields": rare_scenario_of,
+    "autoscaled": autoscaled_scenario_of,
 }
 
 
