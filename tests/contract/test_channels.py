@@ -24,7 +24,7 @@ from tidegate_embedded import ControlPlane
 from tidegate_embedded.testing import create_namespace, shared_control_plane
 from tidegate_notifier.channel import Channel, Note
 from tidegate_notifier.channels import CHANNELS
-from tidegate_notifier.channels.kube_event import IN_FLIGHT, KubeEvents, rest_after
+from tidegate_notifier.channels.kube_event import IN_FLIGHT, KubeEvents
 from tidegate_notifier.channels.memory import Memory
 from tidegate_notifier.channels.webhook import Webhook, _beginning
 from tidegate_notifier.notes import outcome_note
@@ -313,19 +313,49 @@ async def test_no_more_events_are_written_at_a_time_than_the_api_server_can_take
     assert most == IN_FLIGHT
 
 
-async def test_events_rest_for_as_long_as_the_api_server_took_to_answer_them():
-    now, rests = 0.0, []
+@pytest.mark.parametrize(
+    ("answered_in", "rest"),
+    [
+        pytest.param(0.007, 0.018, id="a quiet server is asked again on the next beat"),
+        pytest.param(0.042, 0.258, id="six times slower, for six times as long, and on to the beat"),
+        pytest.param(3.0, 0.4, id="never for ever"),
+    ],
+)
+async def test_the_slower_the_api_server_answers_the_longer_events_give_way_to_rollouts(answered_in, rest):
+    now, rests = 100.0, []
 
     class Slow:
         async def create(self, _kind, _obj):
             nonlocal now
-            now += 0.02
+            now += answered_in
 
     async def sleep(seconds):
         rests.append(seconds)
 
     await KubeEvents(Slow(), clock=lambda: now, sleep=sleep).send(a_note())
-    assert rests == [pytest.approx(rest_after(0.02))]
+    assert rests == [pytest.approx(rest)]
+
+
+async def test_an_event_that_hangs_holds_up_none_of_the_others():
+    written = []
+
+    class Hanging:
+        async def create(self, _kind, obj):
+            if not written:
+                written.append("hangs")
+                await asyncio.Event().wait()
+            written.append(obj["metadata"]["name"])
+
+    async def sleep(_seconds):
+        await asyncio.sleep(0)
+
+    channel = KubeEvents(Hanging(), sleep=sleep)
+    hanging = asyncio.create_task(channel.send(a_note(0)))
+    await asyncio.sleep(0)
+    await asyncio.gather(*(channel.send(a_note(number)) for number in range(1, 100)))
+    assert len(written) == 100
+    hanging.cancel()
+    await asyncio.gather(hanging, return_exceptions=True)
 
 
 # --- webhooks ------------------------------------------------------------------------------------------------------------
