@@ -86,7 +86,8 @@ async def test_a_good_one_gets_its_share_of_the_traffic_and_lets_the_rollout_pas
     await eventually(
         lambda: backends(scene), lambda seen: seen == {"web-stable": 100, "web-canary": 0}, what="stable to have it all"
     )
-    assert ("ExperimentCreated", f"Created Experiment '{name}'") in await scene.events("web")
+    created = ("ExperimentCreated", f"Created Experiment '{name}'")
+    await eventually(lambda: scene.events("web"), lambda events: created in events, what="the experiment to be told")
 
     async def services() -> list[str]:
         found, _ = await scene.kube.list(SERVICE, scene.namespace)

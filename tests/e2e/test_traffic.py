@@ -65,8 +65,8 @@ async def test_services_follow_the_revisions_they_are_named_for(scene: Scene) ->
     await eventually(lambda: chosen(scene), lambda seen: seen == (yellow, yellow), what="both Services to choose yellow")
     stable = await scene.kube.get(SERVICE, scene.namespace, "web-stable")
     assert stable["metadata"]["annotations"][FENCE].startswith(f"{scene.namespace}/web={rollout['metadata']['uid']}/")
-    switches = [message for reason, message in await scene.events("web") if reason == "SwitchService"]
-    assert f"Switched selector for service 'web-canary' from '{blue}' to '{yellow}'" in switches
+    switch = ("SwitchService", f"Switched selector for service 'web-canary' from '{blue}' to '{yellow}'")
+    await eventually(lambda: scene.events("web"), lambda events: switch in events, what="the switch to be told")
 
 
 async def test_no_step_passes_before_the_traffic_was_seen_to_move(scene: Scene) -> None:
