@@ -28,6 +28,7 @@ KEPT = {
     5390: "an abort sent all traffic to a stable ReplicaSet that somebody had deleted",
     2376: "a canary went to 0 while its share was held for want of stable pods",
     100601: "a verdict from before a retry counted against the promotion that followed it (the judge was wrong)",
+    830422: "a stable version that was the canary when its traffic was last recorded lost its pods to that record",
     203307: "a planner whose view had no ReplicaSets yet gave the second version the number of the first",
 }
 

@@ -109,17 +109,27 @@ def desired_counts(at: Situation) -> tuple[int, int | None]:
 def _routed(at: Situation, weight: int) -> tuple[int, int | None]:
     if at.roles.stable is None or at.progress.fully_promoted:
         return at.spec.replicas, None
+    recorded = recorded_weights(at)
     canary, stable = routed_counts(
         replicas=at.spec.replicas,
         weight=weight,
         scale=canary_scale(at.progress, at.canary),
         floor=at.canary.min_pods,
         dynamic=at.canary.dynamic_stable_scale,
-        recorded=recorded_weights(at) or RecordedWeights(canary=0, stable=at.canary.max_weight),
+        recorded=RecordedWeights(canary=recorded.canary if recorded else 0, stable=_recorded_share(at, at.roles.stable)),
         aborted=at.progress.abort,
         max_weight=at.canary.max_weight,
     )
     return canary, stable
+
+
+def _recorded_share(at: Situation, of: ReplicaSet) -> int:
+    """What the data plane was last seen to give this version, on whichever side it was then; all where that is not known. A planner
+    may have died after a promotion and before it recorded that what was the canary is stable now."""
+    weights = (at.seen.status.get("canary") or {}).get("weights") or {}
+    sides = (weights.get(side) or {} for side in ("canary", "stable"))
+    shares = [each.get("weight", 0) for each in sides if each.get("podTemplateHash") == of.hash]
+    return sum(shares) if shares else at.canary.max_weight
 
 
 def surges_in_steps(at: Situation) -> bool:

@@ -168,6 +168,13 @@ def test_dynamic_stable_keeps_all_its_pods_while_nothing_is_recorded_of_the_traf
     assert scaled(decide(confirmed(view), NOW)) == {}
 
 
+def test_dynamic_stable_keeps_the_pods_of_a_version_that_was_the_canary_when_the_traffic_was_last_seen() -> None:
+    """The planner died after the promotion of v2 and before it wrote where the traffic was since."""
+    sets = (a_set("v3", 1, 0, revision=3), a_set("v2", 4, revision=2), a_set("v1", 4))
+    view = routed("v3", *sets, step=4, stable="v2", strategy={"dynamicStableScale": True}, **recorded(100, "v2", "v1"))
+    assert hash_of("v2") not in scaled(decide(confirmed(view), NOW))
+
+
 def test_after_the_promotion_the_old_pods_wait_for_their_delay_and_for_the_traffic() -> None:
     sets = (a_set("v2", 4, revision=2), a_set("v1", 4))
     plan = decide(routed("v2", *sets, step=4, stable="v2"), NOW)
