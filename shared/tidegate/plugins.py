@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from tidegate.messages import PLUGIN_NAME
+from tidegate.yaml_errors import reason_of
 
 CONFIG_MAP = "argo-rollouts-config"
 STEP, ROUTER, METRIC = "stepPlugins", "trafficRouterPlugins", "metricProviderPlugins"
@@ -29,7 +30,7 @@ def declared(text: str) -> Plugins:
     try:
         entries = yaml.safe_load(text) or []
     except yaml.YAMLError as error:
-        raise ValueError(f"{RIGHT}; this is no YAML: {' '.join(str(error).split())}") from None
+        raise ValueError(f"{RIGHT}; this is no YAML: {reason_of(error)}") from None
     if not isinstance(entries, list):
         raise ValueError(RIGHT)  # noqa: TRY004 - the text is what is wrong
     return {_name(entry): not (isinstance(entry, Mapping) and entry.get("disabled") is True) for entry in entries}

@@ -21,11 +21,12 @@ from tidegate.config import settings_from
 from tidegate.errors import TidegateError
 from tidegate.kube.credentials import load
 from tidegate.messages import OUTCOMES, Message, RequestAnswered, RolloutOutcome, RolloutRequested
+from tidegate.yaml_errors import place_in, reason_of
 from tidegate_cli import terminal
 from tidegate_cli.connection import Connection
 from tidegate_cli.outcomes import Verdict, outcome_line
 from tidegate_cli.terminal import Output
-from tidegate_cli.yamls import documents, place_in, reason_of
+from tidegate_cli.yamls import documents
 
 PATIENCE_SECONDS = 5.0
 SERVICE = "cli"

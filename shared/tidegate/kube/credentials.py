@@ -19,6 +19,7 @@ from typing import Any, Final
 import yaml
 
 from tidegate.kube.errors import KubeconfigError
+from tidegate.yaml_errors import place_in, reason_of
 
 SERVICE_ACCOUNT_FOLDER: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -98,11 +99,13 @@ def _in_cluster(environ: Mapping[str, str], folder: Path) -> Cluster:
 
 def _from_kubeconfig(path: Path, context_name: str | None) -> Cluster:
     try:
-        config = yaml.safe_load(path.read_text())
+        text = path.read_text()
     except OSError as error:
         raise KubeconfigError(f"kubeconfig {path} cannot be read: {error.strerror}") from error
+    try:
+        config = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise KubeconfigError(f"kubeconfig {path} is not YAML: {error}") from error
+        raise KubeconfigError(f"kubeconfig {path}{place_in(text, error)} is not YAML: {reason_of(error)}") from error
     if not isinstance(config, dict):
         raise KubeconfigError(f"kubeconfig {path} is empty; it must hold clusters, contexts and users")
     context = _named(config, "context", context_name or config.get("current-context"), path)

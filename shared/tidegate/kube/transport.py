@@ -5,6 +5,7 @@ about, or the server answered 429. Everything else is the caller's to decide, wh
 """
 
 import asyncio
+import os
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from functools import lru_cache
@@ -210,5 +211,13 @@ def _abort(response: aiohttp.ClientResponse) -> None:
 
 def _raise_unavailable(error: Exception) -> NoReturn:
     never_sent = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
-    text = f"the API server could not be reached: {error or type(error).__name__}"
+    text = f"the API server could not be reached: {_reason(error)}"
     raise (Unreachable if never_sent else ServerUnavailable)(text, status=0) from error
+
+
+def _reason(error: Exception) -> str:
+    """aiohttp names its own TLS setting and asyncio's call where a person looks for an address and a cause."""
+    if not isinstance(error, aiohttp.ClientConnectorError) or isinstance(error, aiohttp.ClientSSLError):
+        return str(error) or type(error).__name__
+    cause, number = error.os_error, error.os_error.errno or 0  # a name that is not resolved has a negative one
+    return f"{error.host}:{error.port}: {os.strerror(number) if number > 0 else cause.strerror or cause}"

@@ -85,7 +85,12 @@ def test_an_unusable_kubeconfig_says_which_field_and_why(tmp_path, options, text
 
 
 @pytest.mark.parametrize(
-    ("content", "text"), [("", "is empty"), ("a: [", "is not YAML"), ("current-context: x", "no context 'x'; known: none")]
+    ("content", "text"),
+    [
+        ("", "is empty"),
+        ("a:\n  b: c: d\n", ":2:7 is not YAML: mapping values are not allowed here"),
+        ("current-context: x", "no context 'x'; known: none"),
+    ],
 )
 def test_a_file_that_is_no_kubeconfig_says_so(tmp_path, content, text):
     (tmp_path / "kubeconfig").write_text(content)
