@@ -21,6 +21,10 @@ class Changes:
         self.strategy = seen.spec.strategy if seen.spec else None
         self.restarted = before.hash != now.hash or before.steps_hash != now.steps_hash or before.attempt != now.attempt
 
+    def went_on(self) -> bool:
+        """One pause may end and the next begin between two looks, both within the second that is all a pause's start tells."""
+        return (self.now.hash, self.now.step) != (self.before.hash, self.before.step)
+
     def is_no_longer_completed(self) -> bool:
         """The turn of the condition `Completed`, which a further revision in the middle does not make again. The first version of a
         blue-green rollout is stable at once, and never not completed."""

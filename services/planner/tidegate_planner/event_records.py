@@ -49,7 +49,7 @@ class EventRecords:
         if before.pauses and not now.pauses and not now.abort and released:
             yield _normal("RolloutResumed", "Rollout is resumed")
         yield from self._step_records()
-        if now.pauses and not set(now.pauses) & set(before.pauses):  # a reason more is no other pause
+        if now.pauses and (self._changes.went_on() or not set(now.pauses) & set(before.pauses)):  # a reason more is no other pause
             yield _normal("RolloutPaused", f"Rollout is paused ({now.pauses[0][0]})")
         if changes := ", ".join(weight_changes(before, now)):
             yield _normal("TrafficWeightUpdated", f"Traffic weight updated {changes}")

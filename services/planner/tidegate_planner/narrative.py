@@ -82,7 +82,7 @@ class _Outcomes:
             yield self._outcome("superseded", before.attempt, about=before)
         if now.hash != before.hash and now.hash:
             yield self._outcome("started", now.attempt)
-        went_on = (now.hash, now.step) != (before.hash, before.step)  # one pause may end and the next begin between two looks
+        went_on = self._changes.went_on()
         if before.paused and (went_on or not now.paused) and not now.abort and before.hash == now.hash:
             yield self._outcome("resumed", f"{now.attempt}.{before.pause_id}")
         yield from self._step_outcomes()

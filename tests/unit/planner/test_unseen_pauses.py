@@ -64,6 +64,21 @@ def test_two_pauses_in_the_same_second_have_two_names(at_start: Told) -> None:
     assert not {each.id for each in first.outcomes} & {each.id for each in second.outcomes}
 
 
+def test_two_pauses_in_the_same_second_are_two_events(at_start: Told) -> None:
+    """The planner that told the first may die before it tells the second, and the one that takes over compares the two."""
+    first = narrate(at_start, seen_at(1, pause=PAUSE))
+    second = narrate(first.told, seen_at(3, pause=PAUSE))
+    assert [each.reason for each in second.records] == ["RolloutStepCompleted", "RolloutStepCompleted", "RolloutPaused"]
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_a_pause_whose_event_died_with_its_planner_is_written_by_the_next(at_start: Told, step: int) -> None:
+    """Its outcome was told, its Event and how far was told were not; a person has ended it before anybody looked again."""
+    seen = seen_at(step)
+    ended = replace(seen, status={**seen.status, "controllerPause": step == 1})
+    assert [each.reason for each in narrate(at_start, ended).records].count("RolloutPaused") == 1
+
+
 def test_a_planner_that_knows_nothing_tells_all_that_the_steps_imply() -> None:
     everything = verbs(None, seen_at(4))
     assert everything == ["started", *["step-completed", "paused", "resumed", "step-completed"] * 2]
