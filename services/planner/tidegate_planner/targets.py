@@ -3,6 +3,9 @@
 Rule of this file: pure questions about a situation; nothing here moves the progress.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from tidegate import keys
 from tidegate.messages import Destination
 from tidegate.rollout import Canary, SetCanaryScale, SetWeight, Step
@@ -26,9 +29,14 @@ def weight_at(index: int, canary: Canary) -> int:
     return next((step.weight for step in reversed(canary.asked(until=index)) if isinstance(step, SetWeight)), 0)
 
 
+def _recorded(at: Situation) -> Mapping[str, Any]:
+    weights: Mapping[str, Any] = (at.seen.status.get("canary") or {}).get("weights") or {}
+    return weights
+
+
 def recorded_weights(at: Situation) -> RecordedWeights | None:
     """`status.canary.weights` as persisted: what the data plane was last seen to do."""
-    weights = (at.seen.status.get("canary") or {}).get("weights")
+    weights = _recorded(at)
     if not weights:
         return None
     canary, stable = weights.get("canary") or {}, weights.get("stable") or {}
@@ -37,17 +45,15 @@ def recorded_weights(at: Situation) -> RecordedWeights | None:
 
 def recorded_hash(at: Situation) -> str:
     """The ReplicaSet that the canary's recorded weight was for."""
-    weights = (at.seen.status.get("canary") or {}).get("weights") or {}
-    return (weights.get("canary") or {}).get("podTemplateHash") or ""
+    return (_recorded(at).get("canary") or {}).get("podTemplateHash") or ""
 
 
 def recorded_additional(at: Situation) -> tuple[Destination, ...]:
     """The sets of pods beside the two sides, those of experiments, with the share they were last seen to get: 0 where it was only
     asked for."""
-    weights = (at.seen.status.get("canary") or {}).get("weights") or {}
     return tuple(
         Destination(weight=each.get("weight") or 0, service=each.get("serviceName"), hash=each.get("podTemplateHash") or "")
-        for each in weights.get("additional") or ()
+        for each in _recorded(at).get("additional") or ()
     )
 
 
@@ -126,8 +132,7 @@ def _routed(at: Situation, weight: int) -> tuple[int, int | None]:
 def _recorded_share(at: Situation, of: ReplicaSet) -> int:
     """What the data plane was last seen to give this version, on whichever side it was then; all where that is not known. A planner
     may have died after a promotion and before it recorded that what was the canary is stable now."""
-    weights = (at.seen.status.get("canary") or {}).get("weights") or {}
-    sides = (weights.get(side) or {} for side in ("canary", "stable"))
+    sides = (_recorded(at).get(side) or {} for side in ("canary", "stable"))
     shares = [each.get("weight", 0) for each in sides if each.get("podTemplateHash") == of.hash]
     return sum(shares) if shares else at.canary.max_weight
 

@@ -1,6 +1,6 @@
 """The nouns of a Rollout: its spec as frozen values, read once per generation from a manifest that passed validation.
 
-Rule of this file: it reads, it decides nothing. Defaults are those of `argo-behaviour.md` 1.2. Field names of the manifest
+Rule of this package: it reads, it decides nothing. Defaults are those of `argo-behaviour.md` 1.2. Field names of the manifest
 appear here and in the validation, nowhere else on the deciding side.
 """
 
