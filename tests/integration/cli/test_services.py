@@ -15,11 +15,12 @@ from tidegate_cli.local.services import ServiceDied, Services
 
 pytestmark = pytest.mark.integration
 
+# A line is one write: where PYTHONUNBUFFERED is set, `print` writes its end apart, and two that share a pipe mix their lines.
 LASTING = """
-    import signal, sys, time
+    import os, signal, sys, time
     def main():
-        signal.signal(signal.SIGTERM, lambda *_: (print("drained", flush=True), sys.exit(0)))
-        print("ready", flush=True)
+        signal.signal(signal.SIGTERM, lambda *_: (os.write(1, b"drained\\n"), sys.exit(0)))
+        os.write(1, b"ready\\n")
         time.sleep(600)
 """
 DYING = """
@@ -102,13 +103,14 @@ def test_children_end_when_their_parent_is_killed(environment: Mapping[str, str]
         import os, time
         from tidegate_cli.local.services import Services
         with Services(os.environ, logs=None, modules={"one": "lasting", "two": "lasting"}) as services:
-            print(*services.pids.values(), flush=True)
+            os.write(1, b"%d %d\\n" % tuple(services.pids.values()))
             time.sleep(600)
     """
     command = [sys.executable, "-c", textwrap.dedent(program)]
     with subprocess.Popen(command, env=dict(environment), stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
-        pids = [int(pid) for pid in parent.stdout.readline().split()]
-        assert [parent.stdout.readline() for _ in pids] == ["ready\n"] * 2
+        *ready, told = sorted((parent.stdout.readline() for _ in range(3)), key=lambda line: line != "ready\n")
+        assert ready == ["ready\n"] * 2
+        pids = [int(pid) for pid in told.split()]
         parent.send_signal(signal.SIGKILL)
         wait_until(lambda: not any(is_alive(pid) for pid in pids), "both have ended")
