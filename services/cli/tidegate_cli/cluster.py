@@ -19,6 +19,8 @@ from tidegate_cli.connection import Connection
 from tidegate_cli.tree import NO_ROLLOUT, Seen
 
 ATTEMPTS = 5  # as the peer's `set image`: each attempt reads anew what the patch is made from
+FIRST_ANSWER_SECONDS = 10.0
+NO_CRDS = "this cluster knows no Rollouts; install the CRDs with `tidegate crds | kubectl apply --server-side -f -`"
 
 
 class Api(Protocol):
@@ -47,7 +49,7 @@ class Place:
         try:
             return await self.api.get(ROLLOUT, self.namespace, name)
         except NotFound as error:
-            raise TidegateError(await self._why_not_found(name)) from error
+            raise TidegateError(await self.why_not_found(ROLLOUT, name)) from error
 
     async def rollouts(self, *, everywhere: bool = False) -> list[Object]:
         labels = f"{INSTANCE_ID}={self.instance_id}" if self.instance_id else None
@@ -81,8 +83,7 @@ class Place:
         try:
             experiment = await self.api.get(EXPERIMENT, self.namespace, name)
         except NotFound as error:
-            known = sorted(each["metadata"]["name"] for each in await self._list(EXPERIMENT))
-            raise TidegateError(not_found("experiment", name, self.namespace, known)) from error
+            raise TidegateError(await self.why_not_found(EXPERIMENT, name)) from error
         replica_sets, pods, runs = await asyncio.gather(
             self._list(REPLICA_SET, POD_TEMPLATE_HASH), self._list(POD, POD_TEMPLATE_HASH), self._list(ANALYSIS_RUN)
         )
@@ -103,6 +104,14 @@ class Place:
 
     async def replica_sets(self) -> list[Object]:
         return await self._list(REPLICA_SET, POD_TEMPLATE_HASH)
+
+    async def why_not_found(self, kind: Kind, name: str) -> str:
+        what = kind.kind.lower()
+        try:
+            found = await (self.rollouts() if kind is ROLLOUT else self._list(kind))
+        except Forbidden:  # who may not see what there is, still hears what is not
+            return f'{what} "{name}" not found in namespace "{self.namespace}"'
+        return not_found(what, name, self.namespace, sorted(each["metadata"]["name"] for each in found))
 
     async def write(self, patches: Sequence[Patch]) -> None:
         for patch in patches:
@@ -142,14 +151,6 @@ class Place:
         except NotFound:  # its CRD is not installed, so there are none
             return []
 
-    async def _why_not_found(self, name: str) -> str:
-        try:
-            known = sorted(each["metadata"]["name"] for each in await self.rollouts())
-        except NotFound:
-            return "this cluster knows no Rollouts; install the CRDs with `tidegate crds | kubectl apply --server-side -f -`"
-        return not_found("rollout", name, self.namespace, known)
-
-
 def not_found(what: str, name: str, namespace: str, known: Sequence[str]) -> str:
     """With the name that was probably meant first, which may be one of hundreds."""
     close = get_close_matches(name, known, n=1)
@@ -159,10 +160,26 @@ def not_found(what: str, name: str, namespace: str, known: Sequence[str]) -> str
 
 
 @asynccontextmanager
-async def connected(connection: Connection) -> AsyncIterator[Place]:
+async def connected(connection: Connection, *, patience: float = FIRST_ANSWER_SECONDS) -> AsyncIterator[Place]:
+    """A place at an API server that has answered once, within `patience` seconds: a wrong address is told, not waited for."""
     cluster = load(_kubeconfig(connection), context=connection.context)
     async with Kube(cluster, user_agent="tidegate-cli/0") as kube:
+        try:
+            async with asyncio.timeout(patience):
+                await _greet(kube)
+        except TimeoutError as error:
+            text = f"the API server could not be reached: {cluster.server} did not answer within {patience:g} s"
+            raise TidegateError(text) from error
         yield Place(kube, connection.namespace or cluster.namespace, connection.instance_id)
+
+
+async def _greet(kube: Kube) -> None:
+    try:
+        known = await kube.serves(ROLLOUT)
+    except Forbidden:  # where discovery was taken away; what is asked next may be granted
+        return
+    if not known:
+        raise TidegateError(NO_CRDS)
 
 
 def _kubeconfig(connection: Connection) -> Path:

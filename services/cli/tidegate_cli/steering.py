@@ -90,4 +90,4 @@ async def _patch_run(place: Place, kind: Kind, name: str, patches: Sequence[Patc
     try:
         await place.write(patches)
     except NotFound as error:
-        raise TidegateError(f'{kind.kind.lower()} "{name}" not found in namespace "{place.namespace}"') from error
+        raise TidegateError(await place.why_not_found(kind, name)) from error

@@ -1,6 +1,7 @@
 """Show rollouts and experiments: once, or again whenever they have changed. Reads only.
 
 Watching polls once a second: the ages have to be redrawn as often anyway, and it survives a restart of the API server unseen.
+One that never answered ends it (`connected`): an address that is wrong today is wrong tomorrow.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ from typing import Any, TypeVar
 
 from tidegate.kube.errors import Transient
 from tidegate_cli import health, terminal
-from tidegate_cli.cluster import Place, connected
+from tidegate_cli.cluster import FIRST_ANSWER_SECONDS, Place, connected
 from tidegate_cli.connection import Connection
 from tidegate_cli.info import ExperimentInfo, RolloutInfo, Tree, as_json
 from tidegate_cli.listing import WIDE_COLUMNS, columns, experiment_columns, experiment_line, line
@@ -117,7 +118,8 @@ async def show_rollouts(connection: Connection, *, everywhere: bool, name: str |
             wide = output is Output.WIDE
             heads = (*columns(everywhere=everywhere), *(WIDE_COLUMNS if wide else ()))
             lines = [line(each, everywhere=everywhere, wide=wide) for each in rollouts]
-            _print_table(heads, lines, "rollouts", place, everywhere=everywhere)
+            what = "rollouts" if name is None else f'rollouts named "{name}"'
+            _print_table(heads, lines, what, place, everywhere=everywhere)
 
         await _show_list(read, shown, watch=watch)
 
@@ -148,7 +150,7 @@ def _print_table(heads: Sequence[str], lines: Sequence[Sequence[str]], what: str
 
 async def show_status(connection: Connection, name: str, *, watch: bool, seconds: float) -> int:
     """The exit code: 0 Healthy (or, unwatched, on its way), 1 Degraded or out of time (`argo-behaviour.md` 13)."""
-    async with connected(connection) as place:
+    async with connected(connection, patience=min(seconds or FIRST_ANSWER_SECONDS, FIRST_ANSWER_SECONDS)) as place:
         if not watch:
             return _told(*await _state(place, name), watching=False)
         try:
@@ -189,7 +191,7 @@ def _told(phase: str, message: str, *, watching: bool) -> int:
     return 0
 
 
-async def readings(read: Callable[[], Awaitable[T]]) -> AsyncIterator[T]:
+async def readings(read: Callable[[], Awaitable[T]], *, every: float = EVERY) -> AsyncIterator[T]:
     """What `read` finds, once a second, for ever. An API server that is away is waited for, and said once."""
     away = False
     while True:
@@ -198,8 +200,8 @@ async def readings(read: Callable[[], Awaitable[T]]) -> AsyncIterator[T]:
             away = False
         except Transient as error:
             if not away:
-                terminal.complain(f"the API server does not answer, still trying: {error}")
+                terminal.complain(f"{error}; still trying")
             away = True
         else:
             yield found
-        await asyncio.sleep(EVERY)
+        await asyncio.sleep(every)

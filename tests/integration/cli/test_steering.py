@@ -106,9 +106,17 @@ def test_undo_without_history_is_refused(cli: Any, stored: Callable[[], Rollout]
     assert (done.returncode, done.stderr) == (1, f'tidegate: no revision found for rollout "{NAME}"\n')
 
 
-def test_a_missing_run_is_told(cli: Any, namespace: str) -> None:
-    done = cli("terminate", "analysisrun", "none")
-    assert (done.returncode, done.stderr) == (1, f'tidegate: analysisrun "none" not found in namespace "{namespace}"\n')
+def test_a_missing_run_is_told_with_the_one_probably_meant(cli: Any, control_plane: ControlPlane, namespace: str) -> None:
+    path = f"/apis/argoproj.io/v1alpha1/namespaces/{namespace}/analysisruns"
+    run = {"apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisRun", "metadata": {"name": "web-errors"}}
+    control_plane.client.post(path, {**run, "spec": {"metrics": []}})
+    for name, guess in (("web-error", 'did you mean "web-errors"? '), ("other", "")):
+        done = cli("terminate", "analysisrun", name)
+        said = f'tidegate: analysisrun "{name}" not found in namespace "{namespace}"; {guess}there are: web-errors\n'
+        assert (done.returncode, done.stderr) == (1, said)
+    done = cli("retry", "experiment", "none")
+    said = f'tidegate: experiment "none" not found in namespace "{namespace}"; there are: none\n'
+    assert (done.returncode, done.stderr) == (1, said)
 
 
 def test_status_waits_in_vain_for_a_rollout_nobody_works_on(cli: Any, stored: Callable[[], Rollout]) -> None:

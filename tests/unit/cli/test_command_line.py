@@ -51,6 +51,12 @@ def test_the_version_is_told_without_a_command(run: Run) -> None:
     assert (code, out) == (0, f"{metadata.version('tidegate')}\n")
 
 
+@pytest.mark.parametrize("words", [[], ["get"], ["set"]])
+def test_every_commands_summary_fits_its_line(run: Run, words: Sequence[str]) -> None:
+    _, out, _ = run(*words, "--help")
+    assert [line for line in out.partition("Commands:")[2].splitlines() if line.endswith("...")] == []
+
+
 @pytest.mark.parametrize(
     ("path", "name"), [("/bin/tidegate", "tidegate"), ("/bin/kubectl-tidegate", "kubectl tidegate"), ("-c", "tidegate")]
 )
@@ -64,6 +70,8 @@ def test_usage_names_the_command_as_it_was_typed(path: str, name: str) -> None:
         ["nonsense"], ["promote"], ["status", "web", "--timeout", "soon"], ["status", "web", "--timeout", "-1s"], ["request"],
         ["set", "image", "web"], ["terminate", "pod", "web"], ["undo", "web", "--to-revision", "-1"], ["list", "pods"],
         ["retry", "pod", "web"], ["get", "rollout", "web", "-o", "yaml"], ["demo", "--yes", "--abort"], ["demo"],
+        ["request", "web"], ["request", "web", "--image", "app=demo:2", "--patch", "{}"], ["plan", "web.yaml", "-o", "wide"],
+        ["undo", "web", "--to-revision", "last"],
     ],
     ids=" ".join,
 )  # fmt: skip

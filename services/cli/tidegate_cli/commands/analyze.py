@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tidegate_cli import terminal
-from tidegate_cli.commands.watch import AsOutput, run, seconds
+from tidegate_cli.commands.watch import AsJson, run, seconds
 from tidegate_cli.terminal import Output
 
 
@@ -24,7 +24,7 @@ def analyze(
     ],
     args: Annotated[
         list[str] | None,
-        typer.Option("--args", "-a", metavar="NAME=VALUE", help="An argument; repeat for more.", show_default=False),
+        typer.Option("--args", "-a", metavar="NAME=VALUE", help="An argument; repeatable.", show_default=False),
     ] = None,
     limit: Annotated[
         float | None,
@@ -32,9 +32,12 @@ def analyze(
             "--for", parser=seconds, metavar="DURATION", show_default=False, help="End metrics without a count after 30s, 5m, ..."
         ),
     ] = None,
-    output: AsOutput = None,
+    output: AsJson = None,
 ) -> None:
-    """Measure a template's metrics from here, and give the verdict that a rollout would get."""
+    """Measure a template's metrics from here; tell the verdict.
+
+    It is the one that a rollout would get.
+    """
     import os
 
     from tidegate.config import settings_from

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from tidegate_cli import terminal
-from tidegate_cli.commands.watch import AsOutput, seconds
+from tidegate_cli.commands.watch import AsJson, seconds, whole
 from tidegate_cli.terminal import Output
 
 PANEL = "Check"
@@ -38,7 +38,10 @@ def support(
         typer.Option("--output", "-o", help="json for machines, markdown for documents.", show_default=False),
     ] = None,
 ) -> None:
-    """Show which routers, metric providers and channels there are, and what each can do."""
+    """Show which routers, metric providers and channels there are.
+
+    And what each of them can do.
+    """
     from tidegate_cli import support as told
     from tidegate_cli.render.plain import table
 
@@ -56,7 +59,10 @@ def support(
 
 
 def crds() -> None:
-    """Print the CustomResourceDefinitions, for `kubectl apply --server-side -f -`."""
+    """Print the CustomResourceDefinitions.
+
+    Install them with `tidegate crds | kubectl apply --server-side -f -`.
+    """
     from tidegate.crd.generate import crds_yaml
 
     terminal.say(crds_yaml().rstrip("\n"))
@@ -68,7 +74,10 @@ def lint(
         Path, typer.Option("--filename", "--file", "-f", metavar="FILE", help="Manifests; - is stdin.", show_default=False)
     ],
 ) -> None:
-    """Find mistakes in Rollouts and templates: unknown fields, broken rules, missing references."""
+    """Find mistakes in Rollouts and templates.
+
+    Unknown fields, broken rules, missing references; exit code 1 when there is one.
+    """
     from tidegate_analyzer.provider_faults import fault_of
     from tidegate_cli.errors import Failed
     from tidegate_cli.linting import complaints
@@ -89,7 +98,7 @@ def _duration(text: str) -> Any:
 
 
 def _step(text: str) -> Any:
-    return typer.Option(min=0, metavar="STEP", show_default=False, help=text)
+    return typer.Option(parser=whole, metavar="STEP", show_default=False, help=text)
 
 
 def plan(
@@ -99,11 +108,14 @@ def plan(
     analysis_takes: Annotated[float, _duration("How long an analysis step takes; default 30s.")] = 30.0,
     person_resumes_after: Annotated[float, _duration("How long a pause without an end lasts; default 1m.")] = 60.0,
     crash: Annotated[Crashing | None, typer.Option(show_default=False, help="What if these pods never get ready?")] = None,
-    fail_analysis: Annotated[int | None, _step("What if the analysis there fails? Steps count from 0.")] = None,
+    fail_analysis: Annotated[int | None, _step("What if the analysis of this step fails? Steps count from 0.")] = None,
     abort_at: Annotated[int | None, _step("What if a person aborts at this step?")] = None,
-    output: AsOutput = None,
+    output: AsJson = None,
 ) -> None:
-    """Show when an image change would be where, worked out by the planner itself, offline."""
+    """Show the timeline that an image change would follow.
+
+    Worked out by the planner itself, offline.
+    """
     from dataclasses import asdict
 
     from tidegate_cli.previewing import previewed

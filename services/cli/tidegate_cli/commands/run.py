@@ -30,7 +30,10 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running; `tidegate down` ends it.")] = False,
     control_plane: ControlPlane = Choice.AUTO,
 ) -> None:
-    """Play a canary from blue to yellow on a real control plane, with everything it needs."""
+    """Play a canary from blue to yellow on a real control plane.
+
+    With everything it needs; at its pause you promote or abort it.
+    """
     if yes and abort:
         raise typer.BadParameter("--yes promotes and --abort aborts; give one of them")
     if not (yes or abort or sys.stdin.isatty()):
@@ -47,7 +50,10 @@ def up(
     with_services: Annotated[bool, typer.Option("--services", help="The four services as well.")] = False,
     control_plane: ControlPlane = Choice.AUTO,
 ) -> None:
-    """Start a control plane with the CRDs, and NATS; print what to set. They run until `tidegate down`."""
+    """Start a control plane with the CRDs, and NATS.
+
+    They run until `tidegate down`. Prints the variables to export.
+    """
     from tidegate_cli.local.background import state_file
     from tidegate_cli.local.background import up as start
 
@@ -67,7 +73,10 @@ def down() -> None:
 
 @with_connection
 def services(*, connection: Connection) -> None:
-    """Run the four services against $KUBECONFIG and $NATS_URL (a NATS of their own if unset) until Ctrl-C."""
+    """Run the four services until Ctrl-C.
+
+    Against $KUBECONFIG, and $NATS_URL (a NATS of their own if unset).
+    """
     from tidegate_cli.local.foreground import run_services
 
     raise typer.Exit(run_services(connection, os.environ))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tidegate_cli.commands.watch import AsOutput, run, seconds
+from tidegate_cli.commands.watch import AsJson, run, seconds
 from tidegate_cli.connection import Connection, with_connection
 
 PANEL = "Ask and hear (on the bus)"
@@ -31,13 +31,23 @@ def request(
     requested_by: Annotated[str | None, typer.Option("--as", metavar="WHO", help="For the audit log; default: user@host.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Print the outcomes; exit 0 when completed, 1 when not.")] = False,
     timeout: Annotated[
-        float, typer.Option("--timeout", "-t", parser=seconds, metavar="DURATION", show_default=False, help="30s, 5m; 0: never.")
+        float,
+        typer.Option(
+            "--timeout",
+            "-t",
+            parser=seconds,
+            metavar="DURATION",
+            show_default=False,
+            help="Give up after 30s, 5m, ...; default: 30s for the answer, never for --wait.",
+        ),
     ] = 0.0,
-    output: AsOutput = None,
+    output: AsJson = None,
 ) -> None:
-    """Publish rollout.requested and tell the planner's answer."""
+    """Ask the planner for a change, and print its answer."""
     if not name and not file:
         raise typer.BadParameter("NAME is missing; it is needed unless --file names a manifest")
+    if sum(map(bool, (image, file, patch))) != 1:
+        raise typer.BadParameter("say what to change with one of --image, --patch and --file")
     from tidegate.verbs import parsed_images
     from tidegate_cli import sending, terminal
 
@@ -54,9 +64,12 @@ def events(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only this rollout's.", show_default=False)] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with every later one.")] = False,
     everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Of all namespaces.")] = False,
-    output: AsOutput = None,
+    output: AsJson = None,
 ) -> None:
-    """Print rollout outcomes: started, paused, completed, aborted, ..."""
+    """Print what became of rollouts.
+
+    Their outcomes of the last 30 days, oldest first: started, paused, completed, aborted, ...
+    """
     from tidegate_cli import sending, terminal
 
     terminal.quiet_logs()

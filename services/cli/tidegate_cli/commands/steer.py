@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from tidegate_cli.commands.watch import Name, run, seconds
+from tidegate_cli.commands.watch import Name, run, seconds, whole
 from tidegate_cli.connection import Connection, with_connection
 
 PANEL = "Steer"
@@ -35,7 +35,10 @@ def promote(
 
 @with_connection
 def abort(*, connection: Connection, name: Name) -> None:
-    """Give up an update: all traffic and pods go back to the stable revision."""
+    """Give up an update.
+
+    All traffic and pods go back to the stable revision.
+    """
     from tidegate_cli import steering
 
     run(steering.abort(connection, name))
@@ -50,7 +53,10 @@ def retry(
         typer.Argument(metavar="[rollout|experiment] NAME", help="What to retry; a rollout unless said.", show_default=False),
     ],
 ) -> None:
-    """Start an aborted update, or an experiment, again from its first step."""
+    """Start an aborted update, or an experiment, once more.
+
+    From its first step, or its beginning.
+    """
     from tidegate_cli import steering
 
     kind, name = _kind_and_name(words, known=("rollout", "ro", "experiment", "exp"))
@@ -86,9 +92,9 @@ def undo(
     *,
     connection: Connection,
     name: Name,
-    to_revision: Annotated[int, typer.Option("--to-revision", min=0, metavar="N", help="0: the one before the newest.")] = 0,
+    to_revision: Annotated[int, typer.Option("--to-revision", parser=whole, metavar="N", help="0: the one before the newest.")] = 0,
 ) -> None:
-    """Go back to the pod template of an earlier revision, as a new update."""
+    """Go back to an earlier revision's pods, as a new update."""
     from tidegate_cli import steering
 
     run(steering.undo(connection, name, to_revision=to_revision))
@@ -114,8 +120,8 @@ def set_image(
 def terminate(
     *,
     connection: Connection,
-    kind: Annotated[str, typer.Argument(metavar="analysisrun|experiment", show_default=False)],
-    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
+    kind: Annotated[str, typer.Argument(metavar="analysisrun|experiment", help="What to end.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name.", show_default=False)],
 ) -> None:
     """End an analysis run or experiment now."""
     from tidegate_cli import steering

@@ -42,6 +42,28 @@ def seconds(text: str | float) -> float:
     return value
 
 
+def whole(text: str | int) -> int:
+    """A count from 0 on. Click's own refusal names its type, not what would be right."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if value < 0:
+        raise typer.BadParameter(f"{text!r}; it must be a whole number, 0 or more")
+    return value
+
+
+def json_only(text: str | Output) -> Output:
+    if text != Output.JSON:
+        raise typer.BadParameter(f"{text!r}; it must be json")
+    return Output.JSON
+
+
+AsJson = Annotated[
+    Output | None, typer.Option("--output", "-o", parser=json_only, metavar="json", help="For machines.", show_default=False)
+]
+
+
 def register(app: typer.Typer) -> None:
     get = typer.Typer(no_args_is_help=True)
     get.command("rollout")(rollout)
@@ -61,9 +83,14 @@ def rollout(
     name: Name,
     watch: Watch = False,
     output: AsOutput = None,
-    timeout: Annotated[float, typer.Option("--timeout-seconds", help="End a watch after so many seconds; 0: never.")] = 0,
+    timeout: Annotated[
+        float, typer.Option("--timeout-seconds", metavar="N", help="End a watch after so many seconds; 0: never.")
+    ] = 0,
 ) -> None:
-    """Show a rollout: its phase, step, weight, revisions, ReplicaSets, pods and analysis runs."""
+    """Show a rollout as a tree.
+
+    Its phase, step, weight, revisions, ReplicaSets, pods and analysis runs.
+    """
     from tidegate_cli.watching import show_rollout
 
     run(show_rollout(connection, name, watch=watch, output=output, seconds=timeout))
@@ -77,7 +104,10 @@ def experiment(
     watch: Watch = False,
     output: AsOutput = None,
 ) -> None:
-    """Show an experiment: its phase, ReplicaSets, pods and analysis runs."""
+    """Show an experiment as a tree.
+
+    Its phase, ReplicaSets, pods and analysis runs.
+    """
     from tidegate_cli.watching import show_experiment
 
     run(show_experiment(connection, name, watch=watch, output=output))
@@ -89,11 +119,14 @@ def rollouts(
     connection: Connection,
     kind: Annotated[str, typer.Argument(metavar="[rollouts|experiments]", help="What to list.", show_default=False)] = "rollouts",
     everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="In all namespaces.")] = False,
-    name: Annotated[str | None, typer.Option("--name", help="Only this rollout.")] = None,
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Only this rollout.")] = None,
     watch: Watch = False,
     output: AsOutput = None,
 ) -> None:
-    """List rollouts with their status, step, weight and replicas, or experiments with the time they have left."""
+    """List rollouts, or experiments.
+
+    Rollouts with their status, step, weight and replicas; experiments with the time they have left.
+    """
     from tidegate_cli.watching import show_experiments, show_rollouts
 
     if kind in ("experiments", "experiment", "exp"):
@@ -120,7 +153,10 @@ def status(
         ),
     ] = 0.0,
 ) -> None:
-    """Wait for the end of an update: exit code 0 when Healthy, 1 when Degraded or out of time."""
+    """Wait for the end of an update.
+
+    Exit code 0 when Healthy, 1 when Degraded or out of time. A pause does not end it.
+    """
     from tidegate_cli.watching import show_status, timed_out
 
     try:
