@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from tidegate.children import free_port
 from tidegate_cli.local.background import Running, found, state_file
 
 pytestmark = pytest.mark.integration
@@ -24,8 +25,9 @@ def tidegate(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"
     environment = {**{name: value for name, value in os.environ.items() if name not in ("KUBECONFIG", "NATS_URL")}, **own}
     (tmp_path / "tmp").mkdir()
 
-    def run(*words: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run([*COMMAND, *words], env=environment, capture_output=True, text=True, timeout=590, check=False)
+    def run(*words: str, **more: str) -> "subprocess.CompletedProcess[str]":
+        env = {**environment, **more}
+        return subprocess.run([*COMMAND, *words], env=env, capture_output=True, text=True, timeout=590, check=False)
 
     return run
 
@@ -45,6 +47,20 @@ def test_what_is_up_can_be_used_and_ended(tidegate: Callable[..., "subprocess.Co
     assert down.returncode == 0, down.stderr
     assert list((tmp_path / "tmp").iterdir()) == []
     assert tidegate("down").stderr == "tidegate: nothing is up; `tidegate up` starts it\n"
+
+
+def test_what_cannot_be_started_says_why_and_leaves_nothing(
+    tidegate: Callable[..., "subprocess.CompletedProcess[str]"], tmp_path: Path
+) -> None:
+    nowhere, port = tmp_path / "kubeconfig", free_port()
+    clusters = [{"name": "gone", "cluster": {"server": f"http://127.0.0.1:{port}"}}]
+    contexts = [{"name": "gone", "context": {"cluster": "gone"}}]
+    nowhere.write_bytes(orjson.dumps({"clusters": clusters, "contexts": contexts, "current-context": "gone"}))
+    up = tidegate("up", "--control-plane", "current", KUBECONFIG=str(nowhere))
+    last = f"tidegate: the API server could not be reached: 127.0.0.1:{port}: Connection refused"
+    assert (up.returncode, up.stdout.splitlines()[-1]) == (1, last), up.stderr
+    assert up.stderr == "tidegate: it ended while starting; what it said is above\n"
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_a_file_left_by_a_process_that_is_gone_counts_for_nothing(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TextIO
 
 import orjson
 
@@ -72,7 +73,8 @@ def up(*, choice: Choice, with_services: bool, file: Path) -> Running:
     with log.open("ab") as output:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
     try:
-        return _wait_until_up(process, file, log)
+        with log.open(errors="replace") as said:  # it stays readable when a stack that failed takes its folder along
+            return _wait_until_up(process, file, said)
     except BaseException:
         process.terminate()
         process.wait(STOP_SECONDS)
@@ -105,16 +107,18 @@ def _build_in_foreground(choice: Choice) -> None:
         binary()
 
 
-def _wait_until_up(process: subprocess.Popen[bytes], file: Path, log: Path) -> Running:
+def _wait_until_up(process: subprocess.Popen[bytes], file: Path, said: TextIO) -> Running:
     deadline, told = time.monotonic() + START_SECONDS, 0
     while True:
-        lines = log.read_text(errors="replace").splitlines()
+        ended = process.poll() is not None  # asked first: then what is read next are its last words
+        said.seek(0)
+        lines = said.read().splitlines()
         for line in lines[told:]:
             print(line, flush=True)
         told = len(lines)
         if running := found(file):
             return running
-        if process.poll() is not None:
+        if ended:
             raise TidegateError("it ended while starting; what it said is above")
         if time.monotonic() > deadline:
             raise TidegateError(f"it was not ready within {START_SECONDS:.0f} s; what it said is above")
