@@ -78,10 +78,14 @@ async def request(message: RolloutRequested, *, requested_by: str | None, wait: 
 
 async def events(connection: Connection, name: str | None, *, follow: bool, everywhere: bool, output: Output | None) -> None:
     """All stored outcomes, oldest first (the stream keeps 30 days), and with `follow` every later one."""
-    namespace = None if everywhere else connection.namespace or _namespace_of_context(connection)
+    namespace, told = None if everywhere else connection.namespace or _namespace_of_context(connection), False
     async with bus() as link, hearing(link, namespace, name, stored=True, end=not follow) as outcomes:
         async for outcome, envelope in outcomes:
             tell_outcome(outcome, envelope, output=output)
+            told = True
+    if not told:
+        of = (f' of rollout "{name}"' if name else "") + (f' in namespace "{namespace}"' if namespace else "")
+        terminal.complain(f"no outcomes{of} in the last 30 days")
 
 
 def bus() -> AbstractAsyncContextManager[Bus]:

@@ -21,7 +21,7 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
 from tidegate.bus import subjects, topology
-from tidegate.bus.connection import connect
+from tidegate.bus.connection import Reporter, address, connect
 from tidegate.bus.consumer import Consumption, Handlers, refusal
 from tidegate.bus.deadletter import Letter
 from tidegate.bus.envelope import REPLY_HEADER, Envelope, decoded, encoded, inbox_or_none
@@ -81,21 +81,23 @@ class Bus:
 
         Waits for ever, or raises `Retry` after `patience` seconds (for tools).
         """
-        bus = cls(service=service, streams=streams, replicas=settings.stream_replicas)
+        bus, reporter = cls(service=service, streams=streams, replicas=settings.stream_replicas), Reporter(settings.nats_url)
         try:
             async with asyncio.timeout(patience):
-                await bus._open(settings)
+                await bus._open(settings, reporter)
         except TimeoutError as error:
-            raise Retry(f"no NATS server with JetStream answered at {settings.nats_url} within {patience:g} s") from error
+            told = f"no NATS server with JetStream answered at {address(settings.nats_url)} within {patience:g} s"
+            raise Retry(f"{told}: {reporter.causes}") from error
         try:
             yield bus
         finally:
             await bus.drain()
 
-    async def _open(self, settings: Settings) -> None:
+    async def _open(self, settings: Settings, reporter: Reporter) -> None:
         self.client = await connect(
             settings,
             service=self.service,
+            reporter=reporter,
             reconnected=self._reconnected,
             closing=lambda: self._draining,
             closed=self._closed,

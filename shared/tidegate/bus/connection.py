@@ -4,7 +4,9 @@ nats-py's defaults give up after 60 attempts, print a traceback for each, and ke
 away; a caller would take them for sent. Here such a publish fails at once (`pending_size=0`).
 """
 
+import re
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 PING_SECONDS = 10  # with 2 outstanding: a silent server is left after 30 s, against 6 minutes by default
 SAME_ERROR_SECONDS = 30.0
+_USER = re.compile(r"(?<=://)[^@/,]*@")
 
 
 def connection_options(settings: Settings, *, service: str) -> dict[str, Any]:
@@ -47,28 +50,34 @@ def user_of(settings: Settings) -> str | None:
     return settings.nats_user or urlsplit(settings.nats_url.split(",")[0].strip()).username
 
 
+def address(url: str) -> str:
+    """`url` without who we are there: a password or a token does not belong into a log or on a screen."""
+    return _USER.sub("", url)
+
+
 async def connect(
     settings: Settings,
     *,
     service: str,
+    reporter: "Reporter",
     reconnected: Callable[[], None],
     closing: Callable[[], bool],
     closed: Callable[[str], None],
 ) -> Client:
     """Connect, waiting as long as it takes. `closed` is called if the client gives up for good (credentials revoked)."""
-    reporter = _Reporter(settings.nats_url)
+    server = address(settings.nats_url)
 
     async def on_error(error: Exception) -> None:
         reporter.report(error)
 
     async def on_reconnected() -> None:
-        log.info("bus.reconnected", server=settings.nats_url)
+        log.info("bus.reconnected", server=server)
         reporter.forget()
         reconnected()
 
     async def on_disconnected() -> None:
         if not closing():
-            log.warning("bus.disconnected", server=settings.nats_url)
+            log.warning("bus.disconnected", server=server)
 
     async def on_closed() -> None:
         closed(reporter.last)
@@ -80,25 +89,34 @@ async def connect(
         disconnected_cb=on_disconnected,
         closed_cb=on_closed,
     )
-    log.info("bus.connected", server=settings.nats_url)
+    log.info("bus.connected", server=server)
     reporter.forget()
     return client
 
 
-class _Reporter:
+class Reporter:
     """Two attempts a second make the same error; it is logged when it changes and every half minute."""
 
-    def __init__(self, server: str) -> None:
-        self._server = server
+    def __init__(self, url: str) -> None:
+        self._server = address(url)
         self._at = 0.0
-        self.last = ""
+        self._heard: deque[str] = deque(maxlen=4)  # who is refused by name may next find the connection reset
+
+    @property
+    def last(self) -> str:
+        return self._heard[-1] if self._heard else ""
+
+    @property
+    def causes(self) -> str:
+        return ", ".join(dict.fromkeys(self._heard)) or "no reason was given"
 
     def report(self, error: Exception) -> None:
         text = str(error) or type(error).__name__
         now = time.monotonic()
         if text != self.last or now - self._at > SAME_ERROR_SECONDS:
             log.warning("bus.connection_error", server=self._server, reason=text, next="trying again")
-            self.last, self._at = text, now
+            self._at = now
+        self._heard.append(text)
 
     def forget(self) -> None:
-        self.last = ""
+        self._heard.clear()

@@ -119,6 +119,12 @@ async def test_events_shows_what_is_stored_and_ends(bus: Bus, cli: Cli) -> None:
     assert [line.split()[4] for line in done.out.splitlines()] == told
 
 
+async def test_events_of_a_rollout_nothing_was_heard_of_says_so(cli: Cli) -> None:
+    done = await cli("events", "silent")
+    said = 'tidegate: no outcomes of rollout "silent" in namespace "shop" in the last 30 days\n'
+    assert (done.code, done.out, done.err) == (0, "", said)
+
+
 async def test_events_as_json_are_cloudevents_one_per_line(bus: Bus, cli: Cli) -> None:
     await bus.publish(an_outcome("completed", name="json", weight=100))
     (event,) = [orjson.loads(line) for line in (await cli("events", "json", "-o", "json")).out.splitlines()]
@@ -126,10 +132,11 @@ async def test_events_as_json_are_cloudevents_one_per_line(bus: Bus, cli: Cli) -
     assert event["data"]["weight"] == 100
 
 
-async def test_no_bus_is_one_clear_line(nats: LocalNats) -> None:
-    environment = {**os.environ, "NATS_URL": "nats://127.0.0.1:1"}
+async def test_no_bus_is_one_clear_line_without_the_password(nats: LocalNats) -> None:
+    environment = {**os.environ, "NATS_URL": "nats://sender:secret@127.0.0.1:1"}
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*COMMAND, "events", env=environment, stdout=pipe, stderr=pipe)
     out, err = await process.communicate()
     assert (process.returncode, out) == (1, b"")
-    assert err == b"tidegate: no NATS server with JetStream answered at nats://127.0.0.1:1 within 5 s\n"
+    said = "tidegate: no NATS server with JetStream answered at nats://127.0.0.1:1 within 5 s: "
+    assert err.decode() == f"{said}[Errno 111] Connect call failed ('127.0.0.1', 1)\n"

@@ -83,11 +83,12 @@ class BusAddress:
 @contextmanager
 def running_bus(environment: Mapping[str, str], report: Callable[[str], None]) -> Iterator[BusAddress]:
     """The server NATS_URL names, else one of our own."""
+    from tidegate.bus.connection import address
     from tidegate.bus.server import LocalNats
 
     url = environment.get("NATS_URL")
     if url:
-        report(f"bus             {url} (NATS_URL)")
+        report(f"bus             {address(url)} (NATS_URL)")
         yield BusAddress(url)
         return
     users = BusUsers.fresh()
