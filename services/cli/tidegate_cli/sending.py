@@ -16,7 +16,7 @@ import yaml
 from pydantic import ValidationError
 
 from tidegate.bus import Bus, Envelope
-from tidegate.bus.client import new_id
+from tidegate.bus.ids import new_id
 from tidegate.config import settings_from
 from tidegate.errors import TidegateError
 from tidegate.kube.credentials import load

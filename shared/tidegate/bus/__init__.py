@@ -1,8 +1,8 @@
 """The bus: NATS JetStream with the promises of docs/bus.md.
 
 `topology` declares streams and consumers, `subjects` and `envelope` are the pure wire format, `client.Bus` is what services use;
-`connection`, `pull`, `consumer`, `feed`, `members` are its parts, `calls` asks plugins. `application` puts FastStream on top,
-`document` writes the AsyncAPI document, `server.LocalNats` starts a real server.
+`connection`, `sending`, `pull`, `consumer`, `feed`, `members` and `door` are its parts, `calls` asks plugins. `application` puts
+FastStream on top, `document` writes the AsyncAPI document, `server.LocalNats` starts a real server.
 """
 
 from tidegate.bus.calls import Calls, NoAnswer

@@ -5,7 +5,6 @@ if it never will (too large). Nothing is buffered.
 """
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -17,15 +16,16 @@ import nats.errors
 import nats.js.errors
 import structlog
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
 from tidegate.bus import subjects, topology
 from tidegate.bus.connection import Reporter, address, connect
-from tidegate.bus.consumer import Consumption, Handlers, refusal
+from tidegate.bus.consumer import Consumption, Handlers
 from tidegate.bus.deadletter import Letter
-from tidegate.bus.envelope import REPLY_HEADER, Envelope, decoded, encoded, inbox_or_none
+from tidegate.bus.door import AskDoor
+from tidegate.bus.envelope import Envelope, decoded, encoded
 from tidegate.bus.feed import Beginning, Feed, Heard
+from tidegate.bus.ids import new_id
 from tidegate.bus.members import Members
 from tidegate.bus.sending import say, store
 from tidegate.config import Settings
@@ -60,7 +60,7 @@ class Bus:
         self._ensuring = asyncio.Lock()
         self._ensured_at = float("-inf")
         self._draining = False
-        self._doors: set[str] = set()
+        self._door = AskDoor(service, store=self._store, answer=self.answer)
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Never has a result; gets the exception that makes this bus useless. A service waits on it."""
 
@@ -266,32 +266,9 @@ class Bus:
             raise Retry(f"{subject}: not read, NATS is away ({error or type(error).__name__})") from error
         return Received(message=subjects.decoded(subject, raw.data or b""), envelope=decoded(raw.headers))
 
-    # --- the request/reply door -----------------------------------------------------------------------------------------
-
     async def open_ask_door(self, messages: Iterable[type[Message]]) -> None:
-        """Serve `nats request tidegate.ask.<rest>` for these messages: store them as `tidegate.<rest>`, answer later.
-
-        Needed because JetStream uses the reply subject of a publish for its own acknowledgement and does not store it. The
-        queue group lets one replica take each request; with no replica up the sender hears "no responders" at once.
-        """
-        for message in messages:
-            subject = subjects.ASK + subjects.wildcard(message).removeprefix("tidegate.")
-            if subject in self._doors:
-                continue
-            self._doors.add(subject)
-            await self.client.subscribe(subject, queue=f"tidegate-ask-{self.service}", cb=self._asked)
-
-    async def _asked(self, msg: Msg) -> None:
-        subject = "tidegate." + msg.subject.removeprefix(subjects.ASK)
-        envelope = decoded(msg.headers, fallback_id=new_id())
-        headers = {**(msg.headers or {}), **encoded(envelope)}
-        if inbox := inbox_or_none(msg.reply):
-            headers[REPLY_HEADER] = inbox
-        try:
-            await self._store(subject, msg.data, headers)
-        except (Retry, GiveUp) as error:
-            waiting = Envelope(id=envelope.id, reply=headers.get(REPLY_HEADER, ""))
-            await self.answer(waiting, refusal(subjects.key_of(subject), error.reason))
+        """Serve `nats request tidegate.ask.<rest>` for these messages, see `door`."""
+        await self._door.open(self.client, messages)
 
     # --- the end --------------------------------------------------------------------------------------------------------
 
@@ -318,12 +295,3 @@ class Bus:
     def _closed(self, reason: str) -> None:
         if not self._draining:
             self.fail(Retry(f"NATS closed the connection for good: {reason or 'no reason given'}"))
-
-
-def new_id() -> str:
-    """A UUIDv7: unique without a coordinator, and ids of one sender sort by time."""
-    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

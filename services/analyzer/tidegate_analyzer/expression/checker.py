@@ -12,12 +12,15 @@ from tidegate_analyzer.expression import syntax
 from tidegate_analyzer.expression.errors import ExpressionError
 from tidegate_analyzer.expression.form_types import (
     Unfit,
+    array_answer,
+    body_answer,
     conditional_answer,
     fail,
     fitted,
     get_answer,
     member_answer,
     predicate_answer,
+    unary_answer,
 )
 from tidegate_analyzer.expression.moments import has_method, method_answers
 from tidegate_analyzer.expression.names import PREDICATES, RESULT, WHOLE_ENVIRONMENT
@@ -27,20 +30,17 @@ from tidegate_analyzer.expression.natures import (
     BYTES,
     FLOAT,
     INT,
-    LIST,
     MAP,
     NIL,
     STRING,
     UNKNOWN,
     Nature,
-    list_of,
 )
 from tidegate_analyzer.expression.operator_types import joined
 from tidegate_analyzer.expression.operators import pattern
 from tidegate_analyzer.expression.signatures import ENVIRONMENT_FUNCTIONS, FUNCTIONS, RULES, SIGNATURES, Signature
 
 _INDEXED = frozenset({"map", "reduce"})
-_WANT_BOOL = frozenset({"all", "none", "any", "one", "filter", "count", "find", "findIndex", "findLast", "findLastIndex"})
 
 
 def check(tree: syntax.Node, result: Nature = UNKNOWN) -> Nature:
@@ -104,13 +104,7 @@ class _Check:
     # -- operators
 
     def unary(self, node: syntax.Unary) -> Nature:
-        operand = self.nature(node.operand)
-        wants_bool = node.operator in {"!", "not"}
-        if operand.is_unknown:
-            return BOOL if wants_bool else UNKNOWN
-        if operand.kind == "bool" if wants_bool else operand.is_number:
-            return operand
-        raise fail(node, f"invalid operation: {node.operator} (mismatched type {operand.name})")
+        return unary_answer(node, self.nature(node.operand))
 
     def binary(self, node: syntax.Binary) -> Nature:
         first, spine = syntax.left_spine(node)
@@ -256,12 +250,7 @@ class _Check:
         self.scopes.append(_Scope(node.name, element))
         nature = self.nature(predicate.body)
         self.scopes.pop()
-        if nature.kind == "nil":
-            inputs = "two" if node.name == "reduce" else "one"
-            raise fail(predicate, f"predicate should has {inputs} input and one output param")
-        if node.name in _WANT_BOOL and nature.kind not in {"bool", "unknown"}:
-            raise fail(predicate, f"predicate should return boolean (got {nature.name})")
-        return nature
+        return body_answer(node, predicate, nature)
 
     def third(self, node: syntax.Builtin, argument: syntax.Node) -> None:
         nature = self.nature(argument)
@@ -271,10 +260,7 @@ class _Check:
     # -- literals and the rest
 
     def array(self, node: syntax.Array) -> Nature:
-        items = [self.nature(item) for item in node.items]
-        if not items or any(item.kind != items[0].kind for item in items):
-            return LIST
-        return list_of(items[-1])
+        return array_answer([self.nature(item) for item in node.items])
 
     def map(self, node: syntax.Map) -> Nature:
         for key, value in node.pairs:

@@ -7,6 +7,8 @@ from tidegate_analyzer.expression.errors import ExpressionError
 from tidegate_analyzer.expression.natures import ANYTHING, BOOL, INT, LIST, MAP, UNKNOWN, Nature, list_of
 from tidegate_analyzer.expression.signatures import Signature
 
+_WANT_BOOL = frozenset({"all", "none", "any", "one", "filter", "count", "find", "findIndex", "findLast", "findLastIndex"})
+
 
 class Unfit(ExpressionError):  # noqa: N818 - reads as the fact it states
     """One way to call a function does not fit; another may."""
@@ -14,6 +16,15 @@ class Unfit(ExpressionError):  # noqa: N818 - reads as the fact it states
 
 def fail(node: syntax.Node, reason: str) -> ExpressionError:
     return ExpressionError(reason, position=node.position)
+
+
+def unary_answer(node: syntax.Unary, operand: Nature) -> Nature:
+    wants_bool = node.operator in {"!", "not"}
+    if operand.is_unknown:
+        return BOOL if wants_bool else UNKNOWN
+    if operand.kind == "bool" if wants_bool else operand.is_number:
+        return operand
+    raise fail(node, f"invalid operation: {node.operator} (mismatched type {operand.name})")
 
 
 def conditional_answer(then: Nature, otherwise: Nature) -> Nature:
@@ -73,6 +84,15 @@ def fitted(node: syntax.Node, name: str, way: Signature, arguments: Sequence[syn
     return way.returns
 
 
+def body_answer(node: syntax.Builtin, predicate: syntax.Predicate, body: Nature) -> Nature:
+    if body.kind == "nil":
+        inputs = "two" if node.name == "reduce" else "one"
+        raise fail(predicate, f"predicate should has {inputs} input and one output param")
+    if node.name in _WANT_BOOL and body.kind not in {"bool", "unknown"}:
+        raise fail(predicate, f"predicate should return boolean (got {body.name})")
+    return body
+
+
 def predicate_answer(node: syntax.Builtin, collection: Nature, body: Nature) -> Nature:
     match node.name:
         case "all" | "none" | "any" | "one":
@@ -92,3 +112,9 @@ def predicate_answer(node: syntax.Builtin, collection: Nature, body: Nature) -> 
         case "sum" if len(node.arguments) == 1:
             return collection.inner
     return body
+
+
+def array_answer(items: Sequence[Nature]) -> Nature:
+    if not items or any(item.kind != items[0].kind for item in items):
+        return LIST
+    return list_of(items[-1])
