@@ -277,6 +277,14 @@ def test_nobodys_users_are_more_than_their_pods_carry(strategy: dict[str, Any], 
     assert short_of_pods(run, -2, 200) == []
 
 
+def test_a_way_back_within_the_window_ends_though_the_routers_confirm_it_after_its_service_has_moved() -> None:
+    """`rollbackWindow`: with users there it was accepted anew at each look, and never promoted."""
+    manifest = rollout({"activeService": "active"}, rollbackWindow={"revisions": 2})
+    back = Edit(at=UPDATED_AT + 120, kind="image", value="v1")
+    run = story(manifest, back, faults=Faults(shifter="partial"))
+    assert ended(after(run, 240)) == ("Healthy", "app:v1", {"app:v1": 4})
+
+
 # --- N8: an inconclusive measurement is a person's business -----------------------------------------------------------------
 
 JUDGED = {"analysis": {"templates": [{"templateName": "check"}]}}

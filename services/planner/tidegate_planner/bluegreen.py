@@ -44,7 +44,7 @@ def advanced(at: Situation) -> Progress:
         return progress
     if not at.spec.paused and _is_new(at) and cutover.returns_in_time(at):
         return accepted(progress)
-    if not at.spec.paused and at.within_window and not progress.preview_accepted:
+    if not at.spec.paused and at.within_window and not (progress.preview_accepted or cutover.done(at)):
         return accepted(at_end(progress, steps=None))
     verdict = analysis.verdict(at)
     if verdict.abort_reason is not None:
