@@ -51,6 +51,7 @@ from tidegate_planner.seen import Traffic
 from tidegate_planner.step_calls import Answer
 from tidegate_planner.telling import OF_ROLLOUTS, Story, Teller
 from tidegate_planner.worker import Passes, worker_on
+from tidegate_planner.workload_reads import Workloads
 from tidegate_planner.workloads import reference_of, slim_workload
 
 Slim = Callable[[dict[str, Any]], dict[str, Any]]
@@ -72,6 +73,11 @@ class Planner:
         self._experiments = self._cache(EXPERIMENT)
         templates = (self._templates, self._cluster_templates)
         self.caches = (self._rollouts, self._replica_sets, self._services, self._runs, self._experiments, *templates)
+        workloads = WatchedKinds(
+            self._workload_cache,
+            lambda cache: service.spawn(cache.run(), name=str(cache.kind)),
+            namespace=service.settings.namespace,
+        )
         self._world = World(
             rollouts=self._rollouts,
             replica_sets=self._replica_sets,
@@ -79,11 +85,7 @@ class Planner:
             analysis_runs=self._runs,
             templates=self._templates,
             cluster_templates=self._cluster_templates,
-            workloads=WatchedKinds(
-                self._workload_cache,
-                lambda cache: service.spawn(cache.run(), name=str(cache.kind)),
-                namespace=service.settings.namespace,
-            ),
+            workloads=workloads,
             router_objects=WatchedKinds(
                 self._router_cache,
                 lambda cache: service.spawn(cache.run(), name=str(cache.kind)),
@@ -108,7 +110,7 @@ class Planner:
         self._worker = worker_on(
             Passes(
                 observer=Observer(self._world),
-                look=pods.look,
+                look=Workloads(kube=kube, views=workloads, further=pods.look).look,
                 decide=decide,
                 applier=applier,
                 teller=self._teller,

@@ -79,7 +79,8 @@ def _decided(at: Situation) -> Plan:
         progress = aborted(at.progress, reason=verdict.deadline_abort, now=rfc3339(at.now), steps=at.steps)
         at = replace(at, progress=progress)
         verdict = new_status(at)
-    actions = (*_actions(at), *handover.workload_actions(at, verdict.status))
+    actions = tuple(_actions(at))
+    actions = (*actions, *handover.workload_actions(at, verdict.status, actions))
     actions = (*actions, *restarts.evictions(at, actions), *injections.pod_changes(at))
     return Plan(status=verdict.status, actions=actions, wake_at=_wake_at(at, verdict.status))
 

@@ -58,6 +58,10 @@ class WatchedKinds:
             raise Unreadable(f"{kind}: {cache.trouble}")
         raise NotYet(str(kind))
 
+    def note_write(self, kind: Kind, obj: Object) -> None:
+        """What the API server has just told, ahead of the watch."""
+        self._caches[kind].note_write(obj)
+
 
 @dataclass(frozen=True, slots=True)
 class Named:

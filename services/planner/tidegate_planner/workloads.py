@@ -83,6 +83,12 @@ def resolved(manifest: Json, workload: Json) -> dict[str, Any]:
     return {**manifest, "spec": spec}
 
 
+def acted_on_later(status: Json, generation: int) -> bool:
+    """Whether somebody has acted on a newer version of the workload than this one, or on a namesake of it that is gone."""
+    observed = str(status.get("workloadObservedGeneration", ""))
+    return observed.isdigit() and int(observed) > generation
+
+
 def template_of(workload: Json) -> Json:
     text = workload.get(TEMPLATE_TEXT)
     template: Json = orjson.loads(text) if text else (workload.get("spec") or workload).get("template") or {}

@@ -12,11 +12,12 @@ from tidegate.kube.cache import Cache
 from tidegate.kube.kinds import DEPLOYMENT, POD_TEMPLATE, REPLICA_SET, ROLLOUT, Kind
 from tidegate.testing import a_rollout
 from tidegate_planner.decide import decide
-from tidegate_planner.plan import AnnotateRollout, CreateReplicaSet, Plan, ScaleWorkload
+from tidegate_planner.plan import AnnotateRollout, CreateReplicaSet, Plan, ScaleReplicaSet, ScaleWorkload
 from tidegate_planner.router_objects import NotYet, Nowhere, WatchedKinds
-from tidegate_planner.seen import Workload
+from tidegate_planner.seen import Seen, Workload
 from tidegate_planner.simulation.shell import Shell
 from tidegate_planner.simulation.views import NOW, a_set, a_status, a_view
+from tidegate_planner.workload_reads import Workloads
 from tidegate_planner.workloads import reference_of, slim_workload
 from tidegate_planner.writing import Refused
 
@@ -176,6 +177,68 @@ def test_nothing_in_place_of_a_reference_breaks_its_reading(anything: Any) -> No
     reference_of({"spec": anything})
 
 
+# --- a view of it that lags behind ---------------------------------------------------------------------------------------
+
+
+class Lagging:
+    """A planner whose watch of Deployments stands still, while another one acts on what it has not heard of."""
+
+    def __init__(self, shell: Shell) -> None:
+        self.shell = shell
+        self.cache = Cache(shell.kube, DEPLOYMENT, slim=slim_workload)
+        shell.put(DEPLOYMENT, a_workload())
+        self.feed = shell.kube.feed(self.cache, DEPLOYMENT)
+        self.feed.pause()
+        views = WatchedKinds(lambda _kind: self.cache, lambda _cache: None)
+        shell.world.workloads = views
+        self.workloads = Workloads(kube=shell.kube, views=views, further=shell.pods.look)
+
+    def acted_on(self, generation: str) -> None:
+        self.shell.put(ROLLOUT, {**referring(), "status": {"workloadObservedGeneration": generation}})
+
+    async def look(self) -> Seen:
+        return await self.workloads.look(self.shell.see(), self.shell.now)
+
+
+async def test_what_another_planner_has_acted_on_is_read_before_anything_is_decided_from_less(shell: Shell) -> None:
+    """Or the two would take each other's pods, for as long as the watch is late."""
+    lagging = Lagging(shell)
+    shell.put(DEPLOYMENT, a_workload(image="demo:green"))
+    lagging.acted_on("2")
+    with pytest.raises(Refused, match="newer than what was seen of it"):
+        await lagging.look()
+    seen = await lagging.look()
+    assert seen.workload is not None
+    assert seen.workload.generation == 2
+    assert seen.spec is not None
+    assert seen.spec.template == a_template("demo:green")
+
+
+async def test_a_workload_in_the_place_of_one_that_was_deleted_is_no_old_view(shell: Shell) -> None:
+    lagging = Lagging(shell)
+    lagging.acted_on("5")
+    assert (await lagging.look()).workload is not None
+
+
+async def test_nobody_is_asked_about_a_workload_that_is_seen_as_it_was_acted_on(shell: Shell) -> None:
+    lagging = Lagging(shell)
+    lagging.acted_on("1")
+    shell.kube.calls.clear()
+    await lagging.look()
+    assert shell.kube.calls == []
+
+
+async def test_a_workload_that_is_gone_meanwhile_is_waited_for(shell: Shell) -> None:
+    """Its watch will say so, and the Rollout is then invalid."""
+    lagging = Lagging(shell)
+    lagging.acted_on("2")
+    await shell.kube.delete(DEPLOYMENT, "default", "web")
+    with pytest.raises(Refused, match="is gone"):
+        await lagging.look()
+    lagging.feed.resume()
+    assert "not found" in str((await lagging.look()).problem)
+
+
 # --- what is told about it ----------------------------------------------------------------------------------------------
 
 
@@ -284,6 +347,30 @@ def test_a_second_attempt_takes_over_as_the_first_would_have() -> None:
     done = a_status("v2", "v2", None)
     whole = a_view("v2", a_set("v2", 4, revision=2), status=done, spec={"workloadRef": reference}, workload=workload)
     assert deployment_after(decide(whole, NOW)) == 0
+
+
+def test_pods_that_the_same_look_takes_away_are_not_counted_on() -> None:
+    """An update that begins while the Deployment still serves takes the one pod that `maxUnavailable` lets it take."""
+    workload = Workload(kind="Deployment", name="web", generation=2, replicas=4)
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "scaleDown": "progressively"}
+    limits = {"canary": {"maxSurge": 0, "maxUnavailable": 1}}
+    status = a_status("v1", "v1", None)
+    view = a_view("v2", a_set("v1", 4), status=status, spec={"workloadRef": reference, "strategy": limits}, workload=workload)
+    plan = decide(view, NOW)
+    assert [each.after for each in plan.actions if isinstance(each, ScaleReplicaSet)] == [3]
+    assert deployment_after(plan) == 1
+
+
+@pytest.mark.parametrize(("mode", "after"), [("onsuccess", None), ("progressively", 2)])
+def test_pods_that_are_going_make_no_rollout_healthy_enough(mode: str, after: int | None) -> None:
+    """A ReplicaSet just told to shrink, and wanted again, still counts its old pods; the phase is Healthy."""
+    workload = Workload(kind="Deployment", name="web", generation=1, replicas=4)
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "scaleDown": mode}
+    shrinking = a_set("v1", 2, 4, current=4, settled=False)
+    view = a_view("v1", shrinking, status=a_status("v1", "v1", None), spec={"workloadRef": reference}, workload=workload)
+    plan = decide(view, NOW)
+    assert plan.status["phase"] == "Healthy"
+    assert deployment_after(plan) == after
 
 
 @given(
