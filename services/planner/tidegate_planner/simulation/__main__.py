@@ -11,6 +11,7 @@ from tidegate_planner.simulation.chaos import blue_green_scenario_of, experiment
 from tidegate_planner.simulation.rare import rare_scenario_of
 from tidegate_planner.simulation.scenario import Scenario
 from tidegate_planner.simulation.story import Outcome, outcome_of, shortest_story
+from tidegate_planner.simulation.workload_refs import workload_scenario_of
 
 KINDS: dict[str, Callable[[int], Scenario]] = {
     "canary": scenario_of,
@@ -20,6 +21,7 @@ KINDS: dict[str, Callable[[int], Scenario]] = {
     "bad-days": bad_day_scenario_of,
     "rare-fields": rare_scenario_of,
     "autoscaled": autoscaled_scenario_of,
+    "workload-ref": workload_scenario_of,
 }
 
 

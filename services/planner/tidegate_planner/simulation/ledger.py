@@ -5,7 +5,7 @@ Rule of this file: it is told every change of the modelled cluster and who made 
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tidegate_planner.seen import ReplicaSet, Service
@@ -57,11 +57,15 @@ class Ledger:
         sizes = self._sizes[seen.name]
         if not sizes or sizes[-1] != seen.replicas:
             sizes.append(seen.replicas)
-        turns = sum((b - a) * (c - b) < 0 for a, b, c in zip(sizes, sizes[1:], sizes[2:], strict=False))
-        check(turns <= MOST_TURNS, "flapping", f"{seen.name} was given the sizes {sizes}, and nobody had asked for anything")
+        fits = turns_in(sizes) <= MOST_TURNS
+        check(fits, "flapping", f"{seen.name} was given the sizes {sizes}, and nobody had asked for anything")
 
     def service_changed(self, seen: Service) -> None:
         targets = self._targets[seen.name]
         if not targets or targets[-1] != seen.hash:
             targets.append(seen.hash)
         check(len(targets) <= MOST_TURNS, "flapping", f"the Service {seen.name} chose {targets}, and nobody had asked for anything")
+
+
+def turns_in(sizes: Sequence[int]) -> int:
+    return sum((b - a) * (c - b) < 0 for a, b, c in zip(sizes, sizes[1:], sizes[2:], strict=False))

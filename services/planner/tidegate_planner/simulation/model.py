@@ -1,4 +1,5 @@
-"""A modelled cluster: one Rollout, its ReplicaSets, pods, Services and AnalysisRuns, with the API server's rules for writing them.
+"""A modelled cluster: one Rollout, its ReplicaSets, pods, Services and AnalysisRuns, and the Deployment that it may refer to, with
+the API server's rules for writing them.
 
 Rule of this file: it knows Kubernetes and no rollouts. A write carries a precondition and raises `RefusedError` when it no longer
 holds; every change gets a new resourceVersion and is told to whoever watches that kind.
@@ -13,6 +14,7 @@ from tidegate.hashing import pod_template_hash
 from tidegate.rollout import spec_of
 from tidegate_planner.owned_experiments import experiment_of
 from tidegate_planner.seen import AnalysisRun, Service
+from tidegate_planner.simulation.deployments import Deployments
 from tidegate_planner.simulation.objects import (
     EXPERIMENTS,
     ROLLOUTS,
@@ -23,16 +25,23 @@ from tidegate_planner.simulation.objects import (
     RefusedError,
     Rollout,
 )
-from tidegate_planner.simulation.replica_sets import ReplicaSets
-from tidegate_planner.simulation.scenario import PodBehaviour, services_named_in, templates_named_in
+from tidegate_planner.simulation.readings import Readings
+from tidegate_planner.simulation.scenario import PodBehaviour, pod_template, services_named_in, templates_named_in
 from tidegate_planner.simulation.scheduler import Scheduler
 
 
-class Cluster(ReplicaSets):
+class Cluster(Deployments):
     def __init__(
-        self, clock: Scheduler, manifest: Json, behaviours: Mapping[str, PodBehaviour], capacity: int | None = None
+        self,
+        clock: Scheduler,
+        manifest: Json,
+        behaviours: Mapping[str, PodBehaviour],
+        *,
+        capacity: int | None = None,
+        workload: int | None = None,
     ) -> None:
         super().__init__(clock, behaviours, capacity)
+        self.readings = Readings()
         self.services: dict[str, Service] = {}
         self.runs: dict[str, AnalysisRun] = {}
         self.experiments: dict[str, Experiment] = {}
@@ -40,18 +49,25 @@ class Cluster(ReplicaSets):
         self._told(ROLLOUTS, "app", self.rollout)
         for name in services_named_in(manifest["spec"]["strategy"]):
             self.put_service(Service(name=name, hash="", managed_by=""))
+        if workload is not None:
+            self.create_deployment(replicas=workload, template=pod_template("v1"))
+            self.settle_deployment()
 
     # --- the Rollout ---------------------------------------------------------------------------------------------------
 
+    @property
+    def read_rollout(self) -> Rollout:
+        """With the template of its workload."""
+        return self.readings.read(self.rollout, self.deployments)
+
     def _read(self, manifest: Json, *, generation: int, annotations: Json, status: Json, problem: str | None = None) -> Rollout:
         self.version += 1
-        spec = None if problem else spec_of(manifest)
-        collisions = status.get("collisionCount")
+        spec = spec_of(manifest) if problem is None and "template" in manifest["spec"] else None
         return Rollout(
             manifest=manifest,
             spec=spec,
             problem=problem,
-            template_hash=pod_template_hash(manifest["spec"]["template"], collisions),
+            template_hash=_hash_in(manifest, status),
             generation=generation,
             resource_version=self.version,
             annotations=annotations,
@@ -87,7 +103,7 @@ class Cluster(ReplicaSets):
         """The whole status without a precondition, which is what a person's merge patch comes to."""
         fields: dict[str, Any] = {"status": status}
         if status.get("collisionCount") != self.rollout.status.get("collisionCount"):
-            fields["template_hash"] = pod_template_hash(self.rollout.manifest["spec"]["template"], status.get("collisionCount"))
+            fields["template_hash"] = _hash_in(self.rollout.manifest, status)
         return self._changed(**fields)
 
     def _changed(self, **fields: Any) -> Rollout:
@@ -155,3 +171,9 @@ class Cluster(ReplicaSets):
         identity = {"uid": written.uid, "resourceVersion": str(self.version)}
         whole = {**written.manifest, "metadata": {**written.manifest["metadata"], **identity}, "status": written.status}
         self._told(EXPERIMENTS, name, experiment_of(whole))
+
+
+def _hash_in(manifest: Json, status: Json) -> str:
+    """Where the template is a workload's it is not known from here."""
+    template = manifest["spec"].get("template")
+    return "" if template is None else pod_template_hash(template, status.get("collisionCount"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from tidegate.rollout import Spec
-from tidegate_planner.seen import ReplicaSet
+from tidegate_planner.seen import ReplicaSet, Workload
 from tidegate_planner.simulation.scenario import PodBehaviour
 from tidegate_planner.simulation.scheduler import Scheduler
 
@@ -19,6 +19,10 @@ Watcher = Callable[[str, int], None]
 Told = TypeVar("Told")
 
 ROLLOUTS, SETS, SERVICES, RUNS, EXPERIMENTS = "Rollout", "ReplicaSet", "Service", "AnalysisRun", "Experiment"
+DEPLOYMENTS = "Deployment"
+WATCHED = (ROLLOUTS, SETS, SERVICES, RUNS, EXPERIMENTS, DEPLOYMENTS)
+OTHER_SETS = "ReplicaSet of a Deployment"
+"""No planner watches these: they do not carry the label that its ReplicaSets do."""
 
 
 class RefusedError(Exception):
@@ -27,7 +31,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
-    """One version of the object, with its manifest already read."""
+    """One version of the object, with its manifest already read; one with `workloadRef` is read with its workload (`readings`)."""
 
     manifest: Json
     spec: Spec | None
@@ -38,6 +42,7 @@ class Rollout:
     annotations: Json
     status: Json
     templates: Mapping[tuple[str, str], Json]
+    workload: Workload | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +82,7 @@ class Book:
     def __init__(self, clock: Scheduler) -> None:
         self.clock = clock
         self.version = 100
-        self.changes: dict[str, list[tuple[str, Any]]] = {ROLLOUTS: [], SETS: [], SERVICES: [], RUNS: [], EXPERIMENTS: []}
+        self.changes: dict[str, list[tuple[str, Any]]] = {kind: [] for kind in (*WATCHED, OTHER_SETS)}
         self.watchers: list[Watcher] = []
 
     def _told(self, kind: str, name: str, seen: Told) -> Told:

@@ -23,8 +23,8 @@ class People:
 
     def do(self, edit: Edit) -> None:
         deeds: Mapping[str, Callable[[Any], None]] = {
-            "image": lambda version: self._edit_spec(template=pod_template(version)),
-            "template": lambda template: self._edit_spec(template=template),
+            "image": lambda version: self._edit_template(pod_template(version)),
+            "template": self._edit_template,
             "steps": self._edit_steps,
             "replicas": lambda replicas: self._edit_spec(replicas=replicas),
             "pause": lambda _: self._edit_spec(paused=True),
@@ -42,11 +42,34 @@ class People:
             "break-spec": lambda _: self._edit_spec(problem="The Rollout is invalid: spec.strategy: broken by a person"),
             "mend-spec": lambda _: self._edit_spec(),
             "take-name": lambda _: self._take_name(),
+            "resize-workload": lambda replicas: self.cluster.edit_deployment(replicas=replicas),
+            "remove-workload": lambda _: self.cluster.delete_deployment(),
+            "return-workload": self._return_workload,
+            "scale-down": self._edit_scale_down,
         }
         deeds[edit.kind](edit.value)
 
     def _edit_spec(self, *, problem: str | None = None, **fields: Any) -> None:
         self.cluster.edit_spec(problem=problem, **fields)
+
+    def _edit_template(self, template: Mapping[str, Any]) -> None:
+        if self.refers:
+            self.cluster.edit_deployment(template=template)
+        else:
+            self._edit_spec(template=template)
+
+    @property
+    def refers(self) -> bool:
+        return "workloadRef" in self.cluster.rollout.manifest["spec"]
+
+    def _edit_scale_down(self, mode: str) -> None:
+        reference = self.cluster.rollout.manifest["spec"]["workloadRef"]
+        self._edit_spec(workloadRef={**reference, "scaleDown": mode})
+
+    def _return_workload(self, replicas: int) -> None:
+        """As a GitOps tool would apply what is written down: the first version, and none of the notes that were on it."""
+        if self.cluster.deployment is None:
+            self.cluster.create_deployment(replicas=replicas, template=pod_template("v1"))
 
     def _edit_steps(self, steps: Sequence[Any]) -> None:
         strategy = self.cluster.rollout.manifest["spec"]["strategy"]
@@ -104,7 +127,6 @@ class People:
 
     def _take_name(self) -> None:
         """Somebody else's ReplicaSet has the name that the next version would get."""
-        rollout = self.cluster.rollout
-        name = f"app-{rollout.template_hash}"
+        name = f"app-{self.cluster.read_rollout.template_hash}"
         if name not in self.cluster.sets:
             self.cluster.taken_names |= {name}

@@ -4,7 +4,7 @@ Rule of this file: it does to a `Plan` what the real shell does, and nothing els
 actions in order, each with its precondition; the first refusal ends the pass.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -27,6 +27,7 @@ from tidegate_planner.plan import (
     Plan,
     RelabelPod,
     ScaleReplicaSet,
+    ScaleWorkload,
     SetDefaultReplicas,
     ShiftTraffic,
     StartAnalysis,
@@ -36,10 +37,11 @@ from tidegate_planner.plan import (
 from tidegate_planner.podneeds import needs_pods, with_pods
 from tidegate_planner.seen import Seen, Traffic, WaitingContainer, once_asked
 from tidegate_planner.simulation.model import Cluster
-from tidegate_planner.simulation.objects import EXPERIMENTS, ROLLOUTS, RUNS, SERVICES, SETS, RefusedError, Rollout
-from tidegate_planner.simulation.replica_sets import is_rollouts_own
+from tidegate_planner.simulation.objects import DEPLOYMENTS, ROLLOUTS, SETS, WATCHED, RefusedError, Rollout
+from tidegate_planner.simulation.readings import seen_of
 from tidegate_planner.simulation.scheduler import Scheduler
 from tidegate_planner.step_calls import Answer
+from tidegate_planner.workloads import acted_on_later
 
 Decision = Callable[[Seen, float], Plan]
 PASS_DELAY, WRITE_SECONDS, RESTART_SECONDS, LOOK_SECONDS = 0.002, 0.004, 2.0, 5.0
@@ -85,7 +87,7 @@ class PlannerProcess:
 
     def start(self) -> None:
         """A new process: fresh lists, and every rollout looked at once."""
-        self._caches = {kind: Cache({}, 0) for kind in self._cluster.changes}
+        self._caches = {kind: Cache({}, 0) for kind in WATCHED}
         for kind in self._caches:
             self.catch_up(kind, len(self._cluster.changes[kind]))
         self._life += 1
@@ -116,16 +118,24 @@ class PlannerProcess:
         self.traffic = once_asked(self.traffic, digest=request.digest, fence=request.fence)
 
     def see(self) -> Seen:
-        rollout: Rollout = self._caches[ROLLOUTS].objects["app"]
         objects = {kind: cache.objects for kind, cache in self._caches.items()}
+        rollout = self._cluster.readings.read(objects[ROLLOUTS]["app"], objects[DEPLOYMENTS])
         seen = seen_of(rollout, objects, self.traffic, self.step_answers, self._cluster.taken_names)
         return replace(seen, waiting=self.waiting)
+
+    def _look_at_workload(self) -> Seen:
+        """As `workload_reads` does."""
+        for name, deployment in self._cluster.deployments.items():
+            self._note(DEPLOYMENTS, name, deployment)
+        return self.see()
 
     def _pass(self, life: int) -> None:
         if life != self._life or self._writing:
             return
         self._due = False
         seen = self.see()
+        if seen.workload is not None and acted_on_later(seen.status, seen.workload.generation):
+            seen = self._look_at_workload()
         if needs_pods(seen, self._clock.now):
             seen = with_pods(seen, self._cluster.pods())
         plan = self._decide(seen, self._clock.now)
@@ -191,6 +201,9 @@ class PlannerProcess:
             case RelabelPod():
                 cluster.relabel(action)
                 return f"relabel {action.pod.name}"
+            case ScaleWorkload():
+                cluster.scale_deployment(action)
+                return f"scale the Deployment {action.before} -> {action.after}"
             case ShiftTraffic() | AskStepPlugin() | StartAnalysis() | TerminateAnalysis() | DeleteAnalysis() | LookAtPods():
                 self._send(action)
                 return ""
@@ -219,7 +232,7 @@ class PlannerProcess:
                 self._note(SETS, changed.name, changed)
                 return f"template of {action.name}"
             case _:
-                raise AssertionError(f"the modelled cluster has nobody else's workloads, yet {action} was asked for")
+                raise AssertionError(f"the modelled cluster has no ReplicaSets to claim or to let go, yet {action} was asked for")
 
     def _change_experiment(self, action: ExperimentAction) -> str:
         match action:
@@ -269,35 +282,5 @@ def _writes(seen: Seen, plan: Plan) -> list[Action | None]:
 
 
 def _version(seen: Any) -> int:
-    return int(getattr(seen, "resource_version", 0))
-
-
-def seen_of(
-    rollout: Rollout,
-    objects: Mapping[str, dict[str, Any]],
-    traffic: Traffic | None,
-    step_answers: Mapping[str, Answer],
-    taken_names: frozenset[str],
-) -> Seen:
-    return Seen(
-        namespace="default",
-        name=rollout.manifest["metadata"]["name"],
-        uid="uid-app",
-        generation=rollout.generation,
-        resource_version=rollout.resource_version,
-        annotations=rollout.annotations,
-        labels={},
-        status=rollout.status,
-        manifest=rollout.manifest,
-        spec=rollout.spec,
-        problem=rollout.problem,
-        template_hash=rollout.template_hash,
-        replica_sets=tuple(each for each in objects[SETS].values() if is_rollouts_own(each)),
-        services=objects[SERVICES],
-        traffic=traffic,
-        step_answers=dict(step_answers),
-        analysis_runs=tuple(each for each in objects[RUNS].values() if each.kind),
-        experiments=tuple(objects[EXPERIMENTS].values()),
-        templates=rollout.templates,
-        taken_names=taken_names,
-    )
+    """A Deployment is held as its manifest."""
+    return int(seen["metadata"]["resourceVersion"] if isinstance(seen, dict) else getattr(seen, "resource_version", 0))

@@ -13,10 +13,11 @@ from tidegate.durations import rfc3339
 from tidegate_planner.plan import ChangeTemplate, RelabelPod, ScaleReplicaSet
 from tidegate_planner.seen import Pod as SeenPod
 from tidegate_planner.seen import ReplicaSet, WaitingContainer
-from tidegate_planner.simulation.objects import SETS, Book, Json, Owned, Pod, RefusedError
+from tidegate_planner.simulation.objects import OTHER_SETS, SETS, Book, Json, Owned, Pod, RefusedError
 from tidegate_planner.simulation.scenario import PodBehaviour, version_of
 from tidegate_planner.simulation.scheduler import Scheduler
 
+DEPLOYMENT_REVISION = "deployment.kubernetes.io/revision"
 CONTROLLER_DELAY = 0.02  # kube-controller-manager takes some 20 ms from a changed ReplicaSet to its pods
 
 
@@ -31,7 +32,7 @@ class ReplicaSets(Book):
 
     @property
     def rollouts_own_sets(self) -> list[ReplicaSet]:
-        """Without those of its experiments."""
+        """Without those of its experiments and of a Deployment."""
         return [each.seen for each in self.sets.values() if is_rollouts_own(each.seen)]
 
     def create_set(self, manifest: Json) -> ReplicaSet:
@@ -58,7 +59,7 @@ class ReplicaSets(Book):
         behaviour = self._behaviours.get(version_of(spec["template"]), PodBehaviour())
         self.sets[name] = Owned(seen, behaviour)
         self.clock.after(CONTROLLER_DELAY, lambda: self.reconcile(name))
-        return self._told(SETS, name, seen)
+        return self._told(_kind_of(seen), name, seen)
 
     def scale_set(self, change: ScaleReplicaSet) -> ReplicaSet:
         """A JSON patch with `test` on /spec/replicas."""
@@ -99,7 +100,7 @@ class ReplicaSets(Book):
             raise RefusedError(f"{name} is gone or changed")
         del self.sets[name]
         self.version += 1
-        self._told(SETS, name, None)
+        self._told(_kind_of(owned.seen), name, None)
         self._use_freed_room()
 
     def reconcile(self, name: str) -> None:
@@ -223,7 +224,7 @@ class ReplicaSets(Book):
     def _put_set(self, owned: Owned, **fields: Any) -> ReplicaSet:
         self.version += 1
         owned.seen = replace(owned.seen, resource_version=self.version, **fields)
-        return self._told(SETS, owned.seen.name, owned.seen)
+        return self._told(_kind_of(owned.seen), owned.seen.name, owned.seen)
 
     def _has_room(self) -> bool:
         running = sum(1 for owned in self.sets.values() for pod in owned.pods if pod.scheduled)
@@ -237,7 +238,15 @@ class ReplicaSets(Book):
 
 
 def is_rollouts_own(held: ReplicaSet) -> bool:
-    return keys.EXPERIMENT_NAME not in held.annotations
+    return keys.EXPERIMENT_NAME not in held.annotations and not is_deployments(held)
+
+
+def is_deployments(held: ReplicaSet) -> bool:
+    return DEPLOYMENT_REVISION in held.annotations
+
+
+def _kind_of(held: ReplicaSet) -> str:
+    return OTHER_SETS if is_deployments(held) else SETS
 
 
 def _without_hash(template: Json) -> dict[str, Any]:

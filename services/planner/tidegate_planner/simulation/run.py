@@ -6,6 +6,7 @@ Rule of this file: it wires the models together and counts writes; what may not 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tidegate.durations import pause_duration
 from tidegate_planner.decide import decide
@@ -24,12 +25,13 @@ from tidegate_planner.simulation import invariants
 from tidegate_planner.simulation.experimenter import Experimenter
 from tidegate_planner.simulation.ledger import Ledger
 from tidegate_planner.simulation.model import Cluster
-from tidegate_planner.simulation.objects import ROLLOUTS, SERVICES, SETS, RefusedError
+from tidegate_planner.simulation.objects import DEPLOYMENTS, OTHER_SETS, ROLLOUTS, SERVICES, SETS, WATCHED, RefusedError
 from tidegate_planner.simulation.peers import Analyzer, StepPlugins, TrafficShifter
 from tidegate_planner.simulation.people import People
 from tidegate_planner.simulation.process import Decision, PlannerProcess
 from tidegate_planner.simulation.scenario import Edit, Faults, Scenario
 from tidegate_planner.simulation.scheduler import START, Scheduler
+from tidegate_planner.simulation.takeover import Takeover, check_handover
 from tidegate_planner.step_calls import Answer
 
 WATCH_SECONDS, STALE_SECONDS, MESSAGE_SECONDS, LATE_SECONDS = 0.004, 3.0, 0.003, 6.0
@@ -57,6 +59,7 @@ class Run:
     planners: list[PlannerProcess] = field(init=False)
     people: People = field(init=False)
     ledger: Ledger = field(default_factory=Ledger)
+    takeover: Takeover | None = None
     held_status: invariants.Json = field(default_factory=dict)
     acting: bool = False
     writes: int = 0
@@ -67,7 +70,11 @@ class Run:
         scenario, faults = self.scenario, self.scenario.faults
         self.faults = faults
         self.clock = Scheduler(scenario.seed)
-        self.cluster = Cluster(self.clock, scenario.manifest, scenario.behaviours, faults.capacity)
+        self.cluster = Cluster(
+            self.clock, scenario.manifest, scenario.behaviours, capacity=faults.capacity, workload=scenario.workload
+        )
+        if scenario.workload is not None:
+            self.takeover = Takeover(floor=sum(each.seen.available for each in self.cluster.deployments_sets))
         self.shifter = TrafficShifter(self.clock, self.cluster, faults.shifter, self._traffic_told)
         self.analyzer = Analyzer(self.clock, self.cluster, scenario.verdicts, scenario.analysis_seconds, scenario.lasting)
         self.plugins = StepPlugins(self.clock, scenario.plugin_phases, scenario.plugin_seconds, self._plugin_told)
@@ -113,13 +120,13 @@ class Run:
     def _resync(self) -> None:
         """The slow timer that finds what no message announced. It is the only thing that never fails."""
         for planner in self.planners:
-            for kind, changes in self.cluster.changes.items():
-                planner.catch_up(kind, len(changes))
+            for kind in WATCHED:
+                planner.catch_up(kind, len(self.cluster.changes[kind]))
             planner.wake()
         self.clock.after(RESYNC_SECONDS, self._resync)
 
     def _judge_the_end(self, waited: float) -> None:
-        rollout, sets = self.cluster.rollout, self.cluster.rollouts_own_sets
+        rollout, sets = self.cluster.read_rollout, self.cluster.rollouts_own_sets
         invariants.check_rest(rollout.status, rollout.generation, waited)
         invariants.check_revisions(sets)
         again = sum(edit.kind in {"retry", "steps", "image"} for edit in self.scenario.edits)
@@ -127,12 +134,14 @@ class Run:
         if rollout.problem is None:
             invariants.check_pods({"manifest": rollout.manifest, "status": rollout.status}, sets, self.cluster.pods())
             invariants.check_revision(rollout.annotations, sets, rollout.status.get("currentPodHash", ""))
+        if self.takeover is not None:
+            self.takeover.check_end(rollout, sets, self.cluster.deployment)
 
     # --- what the cluster tells ----------------------------------------------------------------------------------------
 
     def _changed(self, kind: str, position: int) -> None:
         chance, faults = self.clock.stream("watch"), self.faults
-        for planner in self.planners:
+        for planner in self.planners if kind != OTHER_SETS else ():
             delay = WATCH_SECONDS if chance.random() >= faults.stale else chance.uniform(0.1, STALE_SECONDS)
             silent = chance.random() < faults.lost
             self.clock.after(delay, lambda planner=planner, silent=silent: self._deliver(planner, kind, position, silent=silent))  # type: ignore[misc]
@@ -150,6 +159,16 @@ class Run:
             self.ledger.set_changed(changed)
         elif kind == SERVICES:
             self.ledger.service_changed(changed)
+        if self.takeover is not None:
+            self._enter_takeover(self.takeover, kind, changed)
+
+    def _enter_takeover(self, takeover: Takeover, kind: str, changed: Any) -> None:
+        if kind in {SETS, OTHER_SETS, ROLLOUTS}:
+            if kind == SETS and changed is not None:
+                takeover.set_changed(changed)
+            takeover.look((each.seen for each in self.cluster.sets.values()), self.cluster.rollout)
+        elif kind == DEPLOYMENTS and changed is not None:
+            takeover.resized(changed["spec"]["replicas"])
 
     def _deliver(self, planner: PlannerProcess, kind: str, position: int, *, silent: bool) -> None:
         if planner.catch_up(kind, position) and not silent:
@@ -219,6 +238,7 @@ class Run:
     def decided(self, seen: Seen, plan: Plan) -> None:
         self.passes += 1
         invariants.check_decision(seen, plan, self.clock.now)
+        check_handover(seen, plan)
 
     def wrote(self, planner: PlannerProcess, seen: Seen, what: str, action: Action | None) -> bool:
         self.writes += 1
@@ -242,6 +262,8 @@ class Run:
     def _edit(self, edit: Edit) -> None:
         self._log(f"user: {edit.kind} {'' if edit.value is None else edit.value}".rstrip())
         self.ledger.somebody_acted()
+        if self.takeover is not None:
+            self.takeover.edited(edit.kind)
         self.acting = True
         self.people.do(edit)
         self.acting = False

@@ -12,6 +12,7 @@ Json = Mapping[str, Any]
 EditKind = Literal[
     "image", "template", "steps", "replicas", "pause", "unpause", "restart", "abort", "retry", "promote", "promote-full",
     "delete-set", "kill-pods", "break-pods", "mend-pods", "wipe-bus", "break-spec", "mend-spec", "take-name",
+    "resize-workload", "remove-workload", "return-workload", "scale-down",
 ]  # fmt: skip
 Shifter = Literal["prompt", "slow", "failing", "partial", "unverified", "dead"]
 
@@ -57,11 +58,13 @@ class Faults:
 class Scenario:
     """`manifest` is the Rollout at its first version. `auto_promote`: somebody ends each endless pause after so many seconds.
 
+    `workload`: the pods, all serving, of the Deployment that the manifest refers to; None where it has a template of its own.
     `verdicts`: phase of a run -> share of the analysis runs that end so. `plugin_phases`: the same of plugins' answers; "" is none.
     """
 
     seed: int
     manifest: Json
+    workload: int | None = None
     behaviours: Mapping[str, PodBehaviour] = field(default_factory=dict)
     edits: tuple[Edit, ...] = ()
     faults: Faults = field(default_factory=Faults)

@@ -22,6 +22,8 @@ def shorter(scenario: Scenario) -> Iterator[Scenario]:
             yield replace(scenario, faults=replace(scenario.faults, **{each.name: getattr(calm, each.name)}))
     if scenario.auto_promote is not None:
         yield replace(scenario, auto_promote=None)
+    if scenario.workload is not None and scenario.workload > 1:
+        yield replace(scenario, workload=scenario.workload - 1)
     yield from (replace(scenario, manifest=manifest) for manifest in _simpler_manifests(scenario))
     for version, behaviour in scenario.behaviours.items():
         if behaviour != PodBehaviour():

@@ -61,6 +61,7 @@ def story_of(scenario: Scenario, *, decide: Decision = decide) -> str:
     outcome = outcome_of(scenario, lines=lines, decide=decide)
     spec = {key: value for key, value in scenario.manifest["spec"].items() if key not in {"selector", "template"}}
     head = [f"seed {scenario.seed}", f"spec {spec}"]
+    head += [] if scenario.workload is None else [f"a Deployment of {scenario.workload} pods, all of which serve"]
     odd = {version: behaviour for version, behaviour in scenario.behaviours.items() if behaviour != PodBehaviour()}
     head += [f"pods of {version}: {behaviour}" for version, behaviour in odd.items()]
     calm = Faults()
