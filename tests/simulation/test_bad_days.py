@@ -285,6 +285,40 @@ def test_a_way_back_within_the_window_ends_though_the_routers_confirm_it_after_i
     assert ended(after(run, 240)) == ("Healthy", "app:v1", {"app:v1": 4})
 
 
+# --- a basic canary's stable Service ---------------------------------------------------------------------------------------
+
+STARTING = {"v2": PodBehaviour(ready_after=2.0, spread=1.0)}
+
+
+def service_without_pods(run: Run, until: float) -> list[str]:
+    """Each tenth of a second after the update was asked for at which the stable Service chose a version that does not serve."""
+    found = []
+    for tenth in range(round(until * 10)):
+        cluster = after(run, tenth / 10).cluster
+        choice = cluster.services["stable"].hash
+        if not any(each.seen.available for each in cluster.sets.values() if each.seen.hash == choice):
+            found.append(f"{tenth / 10} s")
+    return found
+
+
+@pytest.mark.parametrize("shifter", ["prompt", "slow", "failing"])
+@pytest.mark.parametrize("replicas", [1, 4, 10])
+@pytest.mark.parametrize("steps", [[], [{"setWeight": 50}, {"pause": {"duration": "5s"}}], [{"setWeight": 50}, {"setWeight": 100}]])
+def test_a_stable_service_without_routing_leads_to_somebody_at_every_moment(shifter: Any, replicas: int, steps: list[Any]) -> None:
+    """Not so with the peer: the last old pods go before, or with, the promotion, and only then its Service is switched."""
+    run = story(rollout({**SERVICES, "steps": steps}, replicas=replicas), pods=STARTING, faults=Faults(shifter=shifter))
+    assert service_without_pods(run, 60) == []
+    assert ended(run) == ("Healthy", "app:v2", {"app:v2": replicas})
+
+
+def test_the_old_pod_that_stays_for_it_makes_room_where_no_node_has_any() -> None:
+    """Six pods fit, six are wanted: the sixth new one can come only in the place of the last old one."""
+    manifest = rollout(SERVICES, replicas=6, progressDeadlineSeconds=60)
+    run = story(manifest, pods=STARTING, faults=Faults(capacity=6))
+    assert ended(after(run, 25)) == ("Progressing", "app:v1", {"app:v1": 1, "app:v2": 6})
+    assert ended(after(run, 60)) == ("Healthy", "app:v2", {"app:v2": 6})
+
+
 # --- N8: an inconclusive measurement is a person's business -----------------------------------------------------------------
 
 JUDGED = {"analysis": {"templates": [{"templateName": "check"}]}}

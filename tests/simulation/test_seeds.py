@@ -150,6 +150,19 @@ def test_a_defect_is_found_within_a_hundred_runs(defect, promises) -> None:
     assert any(outcome.broken in promises for outcome in outcomes)
 
 
+def ahead_of_the_services(seen: Seen, now: float) -> Plan:
+    """Takes each Service to choose what it has only been asked to choose, as the peer does where pods alone carry the weight."""
+    request = next((action.request for action in decide(seen, now).actions if isinstance(action, ShiftTraffic)), None)
+    asked = {} if request is None else {each.service: each.hash for each in request.services}
+    moved = {name: replace(service, hash=asked.get(name, service.hash)) for name, service in seen.services.items()}
+    return decide(replace(seen, services=moved), now)
+
+
+def test_a_planner_that_takes_pods_away_from_a_stable_service_without_routing_is_found_within_a_hundred_runs() -> None:
+    outcomes = (outcome_of(scenario_of(seed), decide=ahead_of_the_services) for seed in range(1, 101))
+    assert any("the stable Service still chooses it" in outcome.reason for outcome in outcomes)
+
+
 def never_satisfied(seen: Seen, now: float) -> Plan:
     """Does not know the experiments that have ended, as after a cache miss (AR#3264)."""
     unfinished = tuple(each for each in seen.experiments if each.phase in {"", "Pending", "Running"})

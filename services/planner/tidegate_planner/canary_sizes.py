@@ -5,11 +5,11 @@ Rule of this file: pure. Without routing the budget rules, with routing the plan
 
 from dataclasses import replace
 
-from tidegate_planner import delays, routing
+from tidegate_planner import delays, routing, service_pods
 from tidegate_planner.replicas import next_counts, next_older_counts, weight_to_replicas
 from tidegate_planner.seen import ReplicaSet
 from tidegate_planner.situation import Situation
-from tidegate_planner.targets import canary_scale, desired_counts, desired_weight, surges_in_steps
+from tidegate_planner.targets import canary_scale, desired_counts, desired_weight, stays_to_the_end, surges_in_steps
 
 
 def sizes(at: Situation, now: dict[str, int]) -> dict[str, int]:
@@ -23,7 +23,7 @@ def _basic_sizes(at: Situation, sizes: dict[str, int]) -> dict[str, int]:
     One side moves, then the other is counted again, as in the peer's separate passes: 4 pods, weight 50, surge 1 give stable
     4 -> 3 and then the canary 0 -> 2 in one write, where a single count would stop at 1 and write twice.
     """
-    roles, older = at.roles, [each.count for each in at.roles.older]
+    roles, older, staying = at.roles, service_pods.others(at), service_pods.left_behind(at)
     same = roles.stable is None or roles.stable is roles.new
     stable = None if same or roles.stable is None else roles.stable.count
     canary = at.new_count
@@ -39,6 +39,8 @@ def _basic_sizes(at: Situation, sizes: dict[str, int]) -> dict[str, int]:
             older=older,
             max_weight=at.canary.max_weight,
             same=same,
+            floor=stays_to_the_end(at),
+            beside=sum(staying.values()),
         )
         if stable is not None and kept != stable.spec:
             stable = replace(stable, spec=kept)
@@ -47,8 +49,15 @@ def _basic_sizes(at: Situation, sizes: dict[str, int]) -> dict[str, int]:
     if roles.stable is not None and stable is not None:
         sizes[roles.stable.hash] = stable.spec
     sizes[at.progress.current_hash] = canary.spec
-    shrunk = next_older_counts(replicas=at.spec.replicas, budget=at.budget, stable=stable, canary=canary, older=older)
-    sizes.update((each.hash, count) for each, count in zip(roles.older, shrunk, strict=True))
+    shrunk = next_older_counts(
+        replicas=at.spec.replicas,
+        budget=at.budget,
+        stable=stable,
+        canary=canary,
+        older=older,
+        beside=sum(staying.values()),
+    )
+    sizes.update((each.hash, count + staying.get(each.hash, 0)) for each, count in zip(roles.older, shrunk, strict=True))
     return sizes
 
 
@@ -95,8 +104,7 @@ def _carried(at: Situation, each: ReplicaSet) -> int:
 
     Pods asked for by number (`setCanaryScale`) may be fewer than that, but not none (N22).
     """
-    chosen = {at.seen.services[name].hash for name in routing.stable_services(at) if name in at.seen.services}
-    left_behind = each in at.roles.older and each.hash in chosen
+    left_behind = each in at.roles.older and each.hash in service_pods.chosen(at)
     if left_behind or not routing.settled(at):
         return at.spec.replicas
     side = routing.canary_side(at)

@@ -19,6 +19,7 @@ from tidegate_planner import (
     injections,
     restarts,
     routing,
+    service_pods,
     step_plugins,
 )
 from tidegate_planner.analysis import owner_reference
@@ -120,6 +121,6 @@ def _confirmed(at: Situation, request: TrafficRequested) -> bool:
 
 def _wake_at(at: Situation, status: dict[str, object]) -> float | None:
     """The next moment that can matter. One that is over and changed nothing waits for something else than the time."""
-    looks = (restarts.next_look(at), injections.next_look(at), step_plugins.wake_at(at))
+    looks = (restarts.next_look(at), injections.next_look(at), step_plugins.wake_at(at), service_pods.next_look(at))
     moments = (strategy_of(at).pause_ends(at), delays.next_deadline(at), progress_deadline(at, status), *looks)
     return min((moment for moment in moments if moment is not None and moment >= at.now), default=None)

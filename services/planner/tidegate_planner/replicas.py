@@ -98,17 +98,22 @@ def next_counts(  # noqa: PLR0913 - the whole state of a basic canary
     older: Sequence[Count],
     max_weight: int = 100,
     same: bool = False,
+    floor: int = 0,
+    beside: int = 0,
 ) -> tuple[int, int]:
     """What a basic canary asks for in this pass: (canary, stable). `same`: the stable ReplicaSet is the canary's own.
+
+    `floor`: what stable keeps in the end, too. `beside`: pods that serve and stay, whatever becomes of the others.
 
     10 replicas, weight 20, surge 2, unavailable 0, stable 10/10: first (2, 10); once the canary's two are available, (2, 8).
     """
     now, base = canary or _NONE, _NONE if same or stable is None else stable
     goal, base_goal = canary_split(replicas=replicas, weight=weight, surge=budget.surge, max_weight=max_weight)
+    base_goal = max(base_goal, floor)
     if same or stable is None:
         goal, base_goal = replicas, 0
 
-    most, least = replicas + budget.surge, replicas - budget.unavailable
+    most, least = replicas + budget.surge - beside, replicas - budget.unavailable - beside
     room = max(0, most - now.spec - base.spec - sum(count.spec for count in older))
     grown_base = base.spec + min(room, max(0, base_goal - base.spec))  # stable first: it is the side that is known to work
     room -= grown_base - base.spec
@@ -144,14 +149,14 @@ def _drained(side: Count, other: Count, *, goal: int, kept: int, most: int, leas
 
 
 def next_older_counts(
-    *, replicas: int, budget: Budget, stable: Count | None, canary: Count | None, older: Sequence[Count]
+    *, replicas: int, budget: Budget, stable: Count | None, canary: Count | None, older: Sequence[Count], beside: int = 0
 ) -> list[int]:
     """What intermediate ReplicaSets (newest first, neither stable nor canary) keep in this pass of a basic canary.
 
-    Their unavailable pods go at once; the rest goes as far as enough pods remain available elsewhere.
+    Their unavailable pods go at once; the rest goes as far as enough pods remain available elsewhere, those `beside` among them.
     """
     kept = [count.serving for count in older]
-    serving = sum(kept) + sum(count.serving for count in (stable, canary) if count)
+    serving = beside + sum(kept) + sum(count.serving for count in (stable, canary) if count)
     spare = max(0, serving - (replicas - budget.unavailable))
     for index, count in enumerate(kept):
         removed = min(count, spare)

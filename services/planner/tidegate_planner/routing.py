@@ -144,12 +144,6 @@ def _sides(at: Situation, router: str = "") -> tuple[str, str]:
     return ping_pong.sides(at) if ping_pong.is_on(at.canary) and (router == "alb" or not any(plain)) else plain
 
 
-def stable_services(at: Situation) -> set[str]:
-    """Those through which the stable version gets its traffic."""
-    taking_turns = {ping_pong.sides(at)[0]} if ping_pong.is_on(at.canary) else set()
-    return ({at.canary.stable_service} | taking_turns) - {""}
-
-
 def service_target(at: Situation, service: str, chosen: ReplicaSet | None) -> ServiceTarget | None:
     """A Service is adopted only onto a full ReplicaSet, and switched only onto one that serves (N14); else it stays as it is."""
     seen = at.seen.services.get(service)

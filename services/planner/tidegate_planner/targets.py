@@ -9,6 +9,7 @@ from typing import Any
 from tidegate import keys
 from tidegate.messages import Destination
 from tidegate.rollout import Canary, SetCanaryScale, SetWeight, Step
+from tidegate_planner import service_pods
 from tidegate_planner.progress import Progress
 from tidegate_planner.replicas import (
     CanaryScale,
@@ -109,7 +110,20 @@ def desired_counts(at: Situation) -> tuple[int, int | None]:
         return _routed(at, stepped_down(at, at.roles.new) if walks else weight)
     if at.roles.stable is None or at.roles.stable is at.roles.new:
         return replicas, None
-    return canary_split(replicas=replicas, weight=weight, surge=at.budget.surge, max_weight=at.canary.max_weight)
+    canary, stable = canary_split(replicas=replicas, weight=weight, surge=at.budget.surge, max_weight=at.canary.max_weight)
+    return canary, max(stable, stays_to_the_end(at))
+
+
+def stays_to_the_end(at: Situation) -> int:
+    """Without routing: what stable keeps for its Service though all pods are to be new ones by now. A step before the last one that
+    asks for that means it; with the last one, and after it, there is nothing to wait for but the pods."""
+    progress, steps = at.progress, at.canary.steps
+    if progress.stable_hash == "" or desired_weight(progress, at.canary) < at.canary.max_weight:
+        return 0
+    step = current_step(progress, at.canary)
+    last = progress.step_index == len(steps) - 1 and isinstance(step, SetWeight)
+    holds = step is not None and not last and not progress.promote_full
+    return 0 if holds else service_pods.last_of_stable(at)
 
 
 def _routed(at: Situation, weight: int) -> tuple[int, int | None]:
@@ -152,7 +166,7 @@ def counts_reached(at: Situation) -> bool:
         stable=stable.count if stable else None,
         stable_created=stable.current if stable else 0,
         desired_stable=None if at.canary.dynamic_stable_scale else desired_stable,
-        older=() if at.canary.traffic_routing else [each.count for each in at.roles.older],
+        older=() if at.canary.traffic_routing else service_pods.others(at),
         threshold=threshold_of(at.canary),
     )
 

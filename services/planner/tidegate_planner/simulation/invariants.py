@@ -11,8 +11,8 @@ from tidegate import keys
 from tidegate.durations import epoch
 from tidegate.messages import Split
 from tidegate.podtemplate import as_written
-from tidegate.rollout import Analysis, BlueGreen, Canary, Pause, SetCanaryScale, Spec
-from tidegate_planner.conditions import ABORTED
+from tidegate.rollout import Analysis, BlueGreen, Canary, Pause, SetCanaryScale, SetWeight, Spec
+from tidegate_planner.conditions import ABORTED, PROGRESSING
 from tidegate_planner.plan import EvictPods, Plan, ScaleReplicaSet, ShiftTraffic
 from tidegate_planner.replicas import budget, weight_to_replicas
 from tidegate_planner.seen import Pod, ReplicaSet, Seen
@@ -247,6 +247,32 @@ def check_served(weights: Mapping[str, int], scaled: ScaleReplicaSet) -> None:
     if scaled.after == 0 and scaled.before > 0:
         share = weights.get(scaled.hash, 0)
         check(share == 0, "I4", f"{scaled.name} goes to 0 while {share} of the traffic is on it")
+
+
+def check_stable_service(seen: Seen, chosen: str, sets: Iterable[ReplicaSet], scaled: ScaleReplicaSet, now: float) -> None:
+    """I4 without routing: what the stable Service chooses keeps a pod that serves, while others serve, until it is switched.
+
+    Not where `maxSurge` leaves no room for it, where a step asked for new pods alone, or where it may be in the way of new ones,
+    which have not come for half of the progress deadline."""
+    canary, spec = canary_of(seen), seen.spec
+    if canary is None or canary.traffic_routing or spec is None or scaled.hash != chosen or scaled.after > 0:
+        return
+    surge = budget(spec.replicas, canary.max_surge, canary.max_unavailable).surge
+    asked = canary.asked(until=len(canary.entries) - 2)
+    whole = any(isinstance(step, SetWeight) and step.weight >= canary.max_weight for step in asked)
+    if surge == 0 or whole or waits_in_vain(seen, spec, now):
+        return
+    serving = next((each.count.serving for each in seen.replica_sets if each.hash == chosen), 0)
+    others = [each.name for each in sets if each.hash != chosen and each.count.serving]
+    check(not (serving and others), "I4", f"{scaled.name} goes to 0, the stable Service still chooses it, and {others} serve")
+
+
+def waits_in_vain(seen: Seen, spec: Spec, now: float) -> bool:
+    """Whether pods of the new version were refused, or are missing and nothing has moved for half of the progress deadline."""
+    new = new_replica_set(seen)
+    told = next((each for each in seen.status.get("conditions") or () if each["type"] == PROGRESSING), None)
+    late = told is not None and now >= epoch(told["lastUpdateTime"]) + spec.progress_deadline / 2
+    return new is not None and new.available < new.replicas and (late or new.failure is not None)
 
 
 def check_revision(annotations: Json, sets: Iterable[ReplicaSet], current: str) -> None:

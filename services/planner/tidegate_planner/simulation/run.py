@@ -251,10 +251,17 @@ class Run:
             invariants.check_revisions(sets)
         if isinstance(action, ScaleReplicaSet) and seen.spec is not None and seen.spec.replicas > 0:
             invariants.check_served(self.shifter.weights(), action)
+            invariants.check_stable_service(seen, self._stable_choice(), sets, action, self.clock.now)
         dies = self.writes in self.scenario.faults.crashes
         if dies:
             self._log(f"{planner.name}: dies")
         return dies
+
+    def _stable_choice(self) -> str:
+        """What a canary's stable Service chooses; "" where there is none."""
+        canary = self.cluster.rollout.manifest["spec"]["strategy"].get("canary") or {}
+        service = self.cluster.services.get(canary.get("stableService") or "")
+        return service.hash if service else ""
 
     def refused(self, planner: PlannerProcess, error: RefusedError) -> None:
         self._log(f"{planner.name}: refused: {error}")
