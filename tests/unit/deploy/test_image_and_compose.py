@@ -58,6 +58,14 @@ def test_compose_and_the_cluster_run_the_same_servers(services: dict[str, Any]) 
     assert services["k3s"]["image"] == services["install"]["image"] == K3S_IMAGE
 
 
+def test_every_image_is_of_one_version(services: dict[str, Any], dockerfile: str) -> None:
+    stages = re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)
+    assert set(stages) == {"${PYTHON}"}, "both stages have the same Python: what is built in one runs in the other"
+    images = re.findall(r"^ARG PYTHON=(\S+)$", dockerfile, re.MULTILINE) + [each["image"] for each in services.values()]
+    for image in images:
+        assert re.search(r":v?\d+\.\d+\.\d+", image), image
+
+
 def test_compose_names_no_volume_dependency_or_file_that_does_not_exist(services: dict[str, Any]) -> None:
     document = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     for service in services.values():

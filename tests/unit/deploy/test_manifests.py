@@ -11,6 +11,7 @@ import yaml
 
 from tidegate.bus.rights import ROLES, password_variable
 from tidegate.config import settings_from
+from tidegate.health import verdict
 
 ROOT = Path(__file__).parents[3]
 OVERLAYS = ("dev", "ha", "namespaced")
@@ -82,9 +83,41 @@ def test_every_pod_is_restricted_spread_and_disrupted_one_at_a_time(overlay: str
         assert pod["securityContext"]["runAsNonRoot"], name
         assert container["securityContext"]["readOnlyRootFilesystem"], name
         assert container["resources"]["limits"]["memory"], name
-        assert {"startupProbe", "livenessProbe", "readinessProbe"} <= container.keys(), name
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False, name
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
         assert pod["topologySpreadConstraints"], name
         assert str(workload["spec"]["selector"]["matchLabels"]) in budgets, name
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_every_probe_asks_what_is_served_where_it_is_served(overlay: str) -> None:
+    for name, pod in pods(overlay).items():
+        container = pod["containers"][0]
+        ports = {each["name"]: each["containerPort"] for each in container["ports"]}
+        probes = {each: container[f"{each}Probe"]["httpGet"] for each in ("startup", "liveness", "readiness")}
+        if name == "tidegate-nats":
+            (config,) = [each["data"] for each in of_kind(overlay, "ConfigMap").values() if "nats.conf" in each["data"]]
+            assert f"http_port: {ports['monitor']} " in config["nats.conf"]
+            assert {(each["path"].partition("?")[0], each["port"]) for each in probes.values()} == {("/healthz", "monitor")}
+            continue
+        env = {each["name"]: each.get("value") for each in container["env"]}
+        assert env["TIDEGATE_HEALTH_PORT"] == str(ports["health"]), name
+        assert {each["port"] for each in probes.values()} == {"health"}, name
+        assert {kind: verdict(each["path"], {"bus": lambda: False})[0] for kind, each in probes.items()} == {
+            "startup": 200, "liveness": 200, "readiness": 503,
+        }, "a service that waits for something is alive, and not ready"  # fmt: skip
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_only_servers_of_its_own_reach_what_nats_asks_no_password_for(overlay: str) -> None:
+    (policy,) = of_kind(overlay, "NetworkPolicy").values()
+    statefulset = of_kind(overlay, "StatefulSet")["tidegate-nats"]
+    own = statefulset["spec"]["selector"]
+    ports = {each["name"] for each in statefulset["spec"]["template"]["spec"]["containers"][0]["ports"]}
+    assert policy["spec"]["podSelector"] == own
+    let_in = {port["port"]: rule.get("from") for rule in policy["spec"]["ingress"] for port in rule["ports"]}
+    assert let_in == {"client": None, "cluster": [{"podSelector": own}]}
+    assert ports - let_in.keys() == {"monitor"}
 
 
 def test_a_namespaced_installation_has_the_same_rules_and_keeps_only_cluster_wide_templates() -> None:
