@@ -25,8 +25,9 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 NOTIFIED = "notified.notifications.argoproj.io"
 
 MADE_FROM = "tidegate.dev/made-from"
-"""On an Experiment of a Rollout: the resourceVersion of the Rollout that it was decided from. Whoever sees no newer one cannot know
-what it is for, and does not end it."""
+"""On an Experiment and on a ReplicaSet of a Rollout: the resourceVersion of the Rollout that it was decided from, or last written
+from. Whoever sees none as new cannot know what it is for: it ends no such Experiment, and changes no such ReplicaSet before it has
+read the Rollout."""
 
 FENCE = "tidegate.dev/fence"
 """On every object the traffic-shifter changes: which decision it was last changed for, `<namespace>/<rollout>=<uid>/<fence>`, one

@@ -57,6 +57,7 @@ def test_an_experiment_keeps_its_share_and_its_pods_to_the_end_where_stable_neve
 KEPT = {
     60_013: "two planners, one of which had yet to hear that traffic had moved, contradicted each other in the status for ever",
     60_265: "the same with an update under way",
+    300_744: "a planner with an old view of a ReplicaSet took from its pods the labels that the other had just given them",
     30_086: "an experiment's share went back from pods that were gone (the judge took it for the canary's, which had none)",
 }
 

@@ -29,6 +29,8 @@ KEPT = {
     2376: "a canary went to 0 while its share was held for want of stable pods",
     100601: "a verdict from before a retry counted against the promotion that followed it (the judge was wrong)",
     830422: "a stable version that was the canary when its traffic was last recorded lost its pods to that record",
+    204368: "a planner that had not seen a promotion undid what the other one made of it, over and over",
+    92153: "a planner whose view had no ReplicaSets gave the number of the first version to one that was edited away at once",
     203307: "a planner whose view had no ReplicaSets yet gave the second version the number of the first",
 }
 

@@ -57,7 +57,7 @@ class Applier:
     async def apply(self, seen: Seen, plan: Plan, memory: Memory, *, lazy_for: float) -> bool:
         """True if the status is left unwritten for now, because only counts differ that are about to change again."""
         memory.resend_at = None
-        memory.version = str(seen.resource_version)
+        memory.version, memory.views = str(seen.resource_version), {each.name: each.made_from for each in seen.replica_sets}
         if not any(isinstance(each, plans.LookAtPods) for each in plan.actions):
             self.world.waiting.pop(seen.uid, None)  # what was found is about pods that nobody waits for any more
         try:
@@ -93,10 +93,8 @@ class Applier:
 
     async def _carry_out(self, seen: Seen, action: Action, memory: Memory) -> None:
         match action:
-            case plans.SetDefaultReplicas():
-                await self._patch_rollout(seen, {"spec": {"replicas": action.replicas}}, memory)
-            case plans.AnnotateRollout():
-                await self._patch_rollout(seen, {"metadata": {"annotations": dict(action.annotations)}}, memory)
+            case plans.SetDefaultReplicas() | plans.AnnotateRollout() | plans.ReadRollout():
+                await self._on_rollout(seen, action, memory)
             case plans.ShiftTraffic():
                 self.world.ask_traffic(seen.uid, action.request)
                 await self.asking.ask(action.request, "traffic", action.request.digest, memory)
@@ -112,6 +110,24 @@ class Applier:
                 await self.outside.carry_out(seen, action)
             case _:
                 await self.sets.carry_out(seen, action, memory)
+
+    async def _on_rollout(self, seen: Seen, action: plans.RolloutAction, memory: Memory) -> None:
+        match action:
+            case plans.SetDefaultReplicas():
+                await self._patch_rollout(seen, {"spec": {"replicas": action.replicas}}, memory)
+            case plans.AnnotateRollout():
+                await self._patch_rollout(seen, {"metadata": {"annotations": dict(action.annotations)}}, memory)
+            case plans.ReadRollout():
+                await self._read_rollout(seen, action)
+
+    async def _read_rollout(self, seen: Seen, action: plans.ReadRollout) -> None:
+        """A view that the Rollout itself has not reached is nobody's (a hand's, another cluster's): it would hold it for ever."""
+        found = await self.kube.get(ROLLOUT, seen.namespace, seen.name)
+        self.rollouts.note_write(found)
+        version = int(found["metadata"]["resourceVersion"])
+        for name in (name for name, view in action.views.items() if view > version):
+            await self.sets.correct_view(seen.namespace, name, action.views[name], version)
+        raise Refused(f"other planners have seen more of the rollout than version {seen.resource_version}")
 
     async def _look_at_pods(self, seen: Seen, template_hash: str, memory: Memory) -> None:
         """Pods are in no cache, for nearly nobody asks; news of them lead to another pass at once."""

@@ -1,7 +1,7 @@
 """The planner's decision: everything seen in, one plan out. No clock, no I/O, no logging.
 
 `decide` may be called any number of times, on views of any age, by several planners at once: each plan is conditional on what
-it was made from, so the worst that a stale one can do is to be refused.
+it was made from, so the worst that a stale one can do is to be refused; and one that can be seen to be stale asks for a newer view.
 """
 
 from dataclasses import replace
@@ -23,7 +23,16 @@ from tidegate_planner import (
     step_plugins,
 )
 from tidegate_planner.analysis import owner_reference
-from tidegate_planner.plan import Action, AdoptReplicaSet, AskStepPlugin, Plan, ReleaseReplicaSet, SetDefaultReplicas, ShiftTraffic
+from tidegate_planner.plan import (
+    Action,
+    AdoptReplicaSet,
+    AskStepPlugin,
+    Plan,
+    ReadRollout,
+    ReleaseReplicaSet,
+    SetDefaultReplicas,
+    ShiftTraffic,
+)
 from tidegate_planner.progress import Progress, aborted, obeyed, progress_of, restarted
 from tidegate_planner.seen import Seen
 from tidegate_planner.situation import Situation, new_replica_set, number_of_steps, roles_of
@@ -39,6 +48,8 @@ def decide(seen: Seen, now: float) -> Plan:
     if f"{seen.name}-{seen.template_hash}" in seen.taken_names:
         collided = {**seen.status, "collisionCount": int(seen.status.get("collisionCount") or 0) + 1}
         return Plan(status=collided)
+    if seen.newer_views:
+        return Plan(status=seen.status, actions=(ReadRollout(views=seen.newer_views),))
     if seen.orphans or seen.strangers:
         return Plan(status=seen.status, actions=_claims(seen))  # what the rollout consists of comes first
     return _decided(_situation(seen, seen.spec, now))

@@ -13,7 +13,7 @@ import orjson
 from tidegate import keys
 from tidegate.podtemplate import as_written, has_injected_affinity
 from tidegate.rollout import Canary
-from tidegate_planner.plan import Action, ChangeTemplate, PodName, RelabelPod
+from tidegate_planner.plan import Action, ChangeTemplate, ConfirmReplicaSet, PodName, RelabelPod
 from tidegate_planner.seen import Pod, ReplicaSet, record_in
 from tidegate_planner.situation import Situation
 
@@ -128,10 +128,17 @@ def _behind(each: ReplicaSet, put_in: Json) -> str:
     return orjson.dumps({kind: names for kind, names in touched.items() if names}).decode()
 
 
-def pod_changes(at: Situation) -> list[RelabelPod]:
-    pods, sets = at.seen.pods or (), {each.uid: each for each in at.roles.everyone if keys.PODS_BEHIND in each.annotations}
-    changes = (_pod_change(sets[pod.owner], pod) for pod in pods if pod.owner in sets and not pod.deleting)
-    return [each for each in changes if each is not None]
+def pod_changes(at: Situation) -> list[Action]:
+    """Of ReplicaSets whose templates stay as they are in this pass. Pods are listed anew, their ReplicaSet may be an old view: one
+    that is not what it was any more would give them back what they were just freed of."""
+    behind = (each for each in at.roles.everyone if keys.PODS_BEHIND in each.annotations and not _template_change(at, each))
+    return [action for each in behind for action in _pod_changes(at, each)]
+
+
+def _pod_changes(at: Situation, owner: ReplicaSet) -> list[Action]:
+    lagging = (_pod_change(owner, pod) for pod in at.seen.pods or () if pod.owner == owner.uid and not pod.deleting)
+    changes = [each for each in lagging if each is not None]
+    return [ConfirmReplicaSet(name=owner.name, generation=owner.generation), *changes] if changes else []
 
 
 def _pod_change(owner: ReplicaSet, pod: Pod) -> RelabelPod | None:

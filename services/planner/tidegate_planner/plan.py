@@ -26,6 +26,14 @@ class AnnotateRollout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadRollout:
+    """The cache is behind what another planner acted on. `views`: by name of a ReplicaSet, the version of the Rollout that it was
+    written from."""
+
+    views: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CreateReplicaSet:
     """`manifest` is whole, with the replicas it needs at once: scaling it afterwards would cost a second write."""
 
@@ -110,6 +118,14 @@ class ChangeTemplate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmReplicaSet:
+    """Its pods are about to be changed by what was seen of it: end the pass if it is not of that generation any more."""
+
+    name: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RelabelPod:
     """Labels and annotations of a running pod; None removes one."""
 
@@ -148,7 +164,7 @@ class DeleteAnalysis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookAtPods:
-    """Find out what the pods of this template hash wait for, and decide again with that. The only action that is a question."""
+    """Find out what the pods of this template hash wait for, and decide again with that."""
 
     hash: str
 
@@ -176,12 +192,13 @@ AnalysisAction = StartAnalysis | TerminateAnalysis | DeleteAnalysis
 ReplicaSetAction = (
     CreateReplicaSet | ScaleReplicaSet | DeleteReplicaSet | AdoptReplicaSet | ReleaseReplicaSet | ChangeTemplate
 )
+RolloutAction = SetDefaultReplicas | AnnotateRollout | ReadRollout
 ExperimentAction = CreateExperiment | TerminateExperiment | DeleteExperiment
 Action = (
-    SetDefaultReplicas
-    | AnnotateRollout
+    RolloutAction
     | ReplicaSetAction
     | EvictPods
+    | ConfirmReplicaSet
     | RelabelPod
     | ScaleWorkload
     | ShiftTraffic

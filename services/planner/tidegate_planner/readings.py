@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from tidegate import keys
-from tidegate.rollout import revision_in
+from tidegate.rollout import number_in, revision_in
 from tidegate_planner.seen import AnalysisRun, ReplicaSet, Service, Workload
 from tidegate_planner.workloads import TEMPLATE_TEXT
 
@@ -75,6 +75,7 @@ def replica_set_of(manifest: Json, *, with_template: bool = True) -> ReplicaSet:
         settled=status.get("observedGeneration", 0) >= metadata.get("generation", 0),
         deleting=metadata.get("deletionTimestamp") is not None,
         generation=metadata.get("generation", 0),
+        made_from=number_in(annotations, keys.MADE_FROM) or 0,
         annotations=annotations,
         labels=labels,
         template=_template(spec) if with_template else {},

@@ -47,6 +47,7 @@ class ReplicaSet:
     labels: Json = field(default_factory=dict)
     template: Json = field(default_factory=dict)
     generation: int = 0
+    made_from: int = 0  # the version of the Rollout that it was last written from, 0 where nobody has said so
     failure: Json | None = None  # its ReplicaFailure condition, while it is True
 
     @property
@@ -236,6 +237,11 @@ class Seen:
     step_answers: Mapping[str, Answer] = field(default_factory=dict)
     disabled_plugins: frozenset[str] = frozenset()
     former_plan: Canary | None = None
+
+    @property
+    def newer_views(self) -> Mapping[str, int]:
+        """ReplicaSets that were written from a newer version of the Rollout than this one, and which. Another planner saw more."""
+        return {each.name: each.made_from for each in self.replica_sets if each.made_from > self.resource_version}
 
     @property
     def fence(self) -> int:

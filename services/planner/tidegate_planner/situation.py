@@ -87,14 +87,17 @@ class Situation:
     def revision(self) -> int:
         """One above every other version's; a ReplicaSet that is used again gets a new, higher one (`argo-behaviour.md` 2.5).
 
-        No lower than the Rollout remembers: whose view of the ReplicaSets is old would give a number twice.
+        No lower than the Rollout remembers: whose view of the ReplicaSets is old would give a number twice. Where even the stable
+        one is missing from the view, the number that the Rollout remembers is another version's.
         """
         new, recorded = self.roles.new, self.seen.status.get("currentPodHash")
         highest = max((each.revision for each in self.roles.everyone if each is not new), default=0)
         if new is not None:
             return max(new.revision, highest + 1)
         remembered = revision_in(self.seen.annotations) if recorded else 0
-        return max(highest + 1, remembered + (recorded != self.progress.current_hash))
+        progress = self.progress
+        unseen = self.roles.stable is None and progress.stable_hash not in {"", progress.current_hash}
+        return max(highest + 1, remembered + (unseen or recorded != progress.current_hash))
 
     @property
     def within_window(self) -> bool:

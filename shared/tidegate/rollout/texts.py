@@ -12,9 +12,9 @@ def revision_in(annotations: Mapping[str, str]) -> int:
 
 
 def number_in(annotations: Mapping[str, str], key: str) -> int | None:
-    """A whole number; None where there is none, whatever a person wrote there instead."""
+    """A whole number of at most 64 bits; None where there is none, whatever a person wrote there instead."""
     text = annotations.get(key, "")
-    return int(text) if text.isdecimal() else None
+    return int(text) if text.isdecimal() and len(text) < 20 else None
 
 
 def selector_text(selector: Json) -> str:

@@ -19,10 +19,13 @@ from tidegate_planner.memory import Memory
 from tidegate_planner.plan import (
     AdoptReplicaSet,
     AnnotateRollout,
+    ChangeTemplate,
+    ConfirmReplicaSet,
     CreateReplicaSet,
     DeleteAnalysis,
     DeleteReplicaSet,
     Plan,
+    ReadRollout,
     ReleaseReplicaSet,
     ScaleReplicaSet,
     SetDefaultReplicas,
@@ -300,10 +303,11 @@ async def test_a_refused_create_is_in_the_status_and_is_tried_again_after_a_whil
 async def test_size_and_annotations_are_one_write(shell: Shell) -> None:
     a_replica_set(shell, annotations={keys.SCALE_DOWN_DEADLINE: "soon", "team": "shop"})
     action = scale(4, **{keys.SCALE_DOWN_DEADLINE: None, keys.DESIRED_REPLICAS: "4"})
+    version = str(shell.see().resource_version)
     await shell.apply(action)
     stored = shell.stored(REPLICA_SET, "web-abc")
     assert stored["spec"]["replicas"] == 4
-    assert stored["metadata"]["annotations"] == {"team": "shop", keys.DESIRED_REPLICAS: "4"}
+    assert stored["metadata"]["annotations"] == {"team": "shop", keys.DESIRED_REPLICAS: "4", keys.MADE_FROM: version}
     assert len(shell.writes) == 1
 
 
@@ -317,7 +321,8 @@ async def test_the_seconds_for_which_pods_must_be_ready_are_written_with_the_siz
 async def test_a_replica_set_without_annotations_gets_its_first(shell: Shell) -> None:
     a_replica_set(shell)
     await shell.apply(scale(2, **{keys.REVISION: "2", keys.SCALE_DOWN_DEADLINE: None}))
-    assert shell.stored(REPLICA_SET, "web-abc")["metadata"]["annotations"] == {keys.REVISION: "2"}
+    version = str(shell.see().resource_version)
+    assert shell.stored(REPLICA_SET, "web-abc")["metadata"]["annotations"] == {keys.REVISION: "2", keys.MADE_FROM: version}
 
 
 async def test_an_orphan_is_adopted_and_seen_as_ours(shell: Shell) -> None:
@@ -342,6 +347,88 @@ async def test_released_a_replica_set_keeps_its_other_owners(shell: Shell) -> No
     held = a_replica_set(shell, ownerReferences=[ours, theirs])["metadata"]
     await shell.apply(ReleaseReplicaSet(name="web-abc", uid=held["uid"], owner_uid=shell.see().uid))
     assert shell.stored(REPLICA_SET, "web-abc")["metadata"]["ownerReferences"] == [theirs]
+
+
+# --- views of the Rollout -----------------------------------------------------------------------------------------------
+
+
+def made_from(shell: Shell) -> int:
+    return int(shell.stored(REPLICA_SET, "web-abc")["metadata"]["annotations"][keys.MADE_FROM])
+
+
+async def test_what_follows_from_a_status_written_in_the_same_pass_says_so(shell: Shell) -> None:
+    a_replica_set(shell)
+    seen = shell.see()
+    create = the_first_replica_set(shell)
+    plan = Plan(status={**seen.status, "phase": "Progressing"}, actions=(scale(3), create))
+    await shell.applier.apply(seen, plan, Memory(), lazy_for=0.0)
+    assert shell.see().resource_version > seen.resource_version
+    assert [each.made_from for each in shell.see().replica_sets] == [shell.see().resource_version] * 2
+
+
+async def test_a_replica_set_that_was_written_from_another_view_of_the_rollout_is_left_alone(shell: Shell) -> None:
+    a_replica_set(shell, annotations={keys.MADE_FROM: "1"})
+    seen = shell.see()
+    a_replica_set(shell, annotations={keys.MADE_FROM: "2"})
+    changes = (
+        scale(2, **{keys.SCALE_DOWN_DEADLINE: None}),
+        ChangeTemplate(name="web-abc", generation=1, metadata={}, affinity=None),
+        ConfirmReplicaSet(name="web-abc", generation=1),
+    )
+    for change in changes:
+        with pytest.raises(Refused):
+            await shell.apply(change, seen=seen)
+    assert made_from(shell) == 2
+
+
+async def test_one_pass_may_write_a_replica_set_twice(shell: Shell) -> None:
+    a_replica_set(shell, annotations={keys.MADE_FROM: "1"})
+    await shell.apply(scale(4), scale(4, before=4, **{keys.DESIRED_REPLICAS: "4"}))
+    assert made_from(shell) == shell.see().resource_version
+
+
+async def test_to_confirm_a_replica_set_changes_nothing_and_refuses_another_generation(shell: Shell) -> None:
+    before = a_replica_set(shell)
+    await shell.apply(ConfirmReplicaSet(name="web-abc", generation=1))
+    assert shell.stored(REPLICA_SET, "web-abc") == before
+    with pytest.raises(Refused):
+        await shell.apply(ConfirmReplicaSet(name="web-abc", generation=2))
+
+
+async def test_who_is_behind_another_planner_reads_the_rollout_and_does_nothing_else(shell: Shell) -> None:
+    shell.feeds[ROLLOUT].pause()
+    newer = shell.put(ROLLOUT, a_rollout(image="img:2"))["metadata"]["resourceVersion"]
+    a_replica_set(shell, annotations={keys.MADE_FROM: newer})
+    seen = shell.see()
+    assert seen.newer_views == {"web-abc": int(newer)}
+    plan = decide(seen, shell.now)
+    assert plan == Plan(status=seen.status, actions=(ReadRollout(views=seen.newer_views),))
+    with pytest.raises(Refused):
+        await shell.applier.apply(seen, plan, Memory(), lazy_for=0.0)
+    assert shell.writes == []
+    assert shell.see().newer_views == {}
+    assert shell.see().resource_version == int(newer)
+
+
+async def test_a_view_that_the_rollout_itself_has_not_reached_holds_it_only_until_it_was_read(shell: Shell) -> None:
+    a_replica_set(shell, annotations={keys.MADE_FROM: "9" * 18, "team": "shop"})
+    with pytest.raises(Refused):
+        await shell.apply(ReadRollout(views=shell.see().newer_views))
+    assert shell.see().newer_views == {}
+    assert shell.stored(REPLICA_SET, "web-abc")["metadata"]["annotations"]["team"] == "shop"
+
+
+@pytest.mark.parametrize("nonsense", ["", "-1", "soon", "9" * 5000])
+def test_what_is_no_version_is_no_view(shell: Shell, nonsense: str) -> None:
+    a_replica_set(shell, annotations={keys.MADE_FROM: nonsense})
+    assert [each.made_from for each in shell.see().replica_sets] == [0]
+
+
+async def test_adopted_it_is_no_view_of_its_new_rollout(shell: Shell) -> None:
+    held = a_replica_set(shell, owned=False, annotations={keys.MADE_FROM: "9" * 18})["metadata"]
+    owner = {"kind": "Rollout", "name": "web", "uid": shell.see().uid, "controller": True}
+    await shell.apply(AdoptReplicaSet(name="web-abc", uid=held["uid"], owner=owner))
+    assert shell.see().newer_views == {}
 
 
 # --- requests to the other services -------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from tidegate.kube.kinds import POD, REPLICA_SET, ROLLOUT
 from tidegate.kube.memory import Call
 from tidegate.testing import a_rollout
 from tidegate_planner.decide import decide
-from tidegate_planner.plan import ChangeTemplate, CreateReplicaSet, Plan, PodName, RelabelPod, ScaleReplicaSet
+from tidegate_planner.plan import ChangeTemplate, ConfirmReplicaSet, CreateReplicaSet, Plan, PodName, RelabelPod, ScaleReplicaSet
 from tidegate_planner.podneeds import needs_pods, with_pods
 from tidegate_planner.readings import slim_replica_set
 from tidegate_planner.seen import Pod, ReplicaSet, Seen
@@ -204,6 +204,21 @@ def test_a_running_pod_gets_what_it_lacks_and_loses_what_was_taken_out() -> None
     assert "p2" not in relabelled(plan), "it is going"
     assert mark_of(plan) == []
     assert plan.wake_at == NOW + 1
+
+
+def test_pods_change_only_after_their_replica_set_was_found_to_be_what_was_seen() -> None:
+    plan = behind(pod(A_SET, 0), pod(A_SET, 1))
+    order = [action for action in plan.actions if isinstance(action, ConfirmReplicaSet | RelabelPod)]
+    assert order[0] == ConfirmReplicaSet(name=A_SET.name, generation=3)
+    assert [type(each) for each in order] == [ConfirmReplicaSet, RelabelPod, RelabelPod]
+
+
+def test_pods_of_a_template_that_is_about_to_change_wait_for_it() -> None:
+    held = carrying("v1", 4, CANARY_RECORD, behind='{"labels":["gone"]}')
+    view = a_view("v1", held, status=a_status("v1", "v1", None), canary=BOTH)
+    plan = decide(with_pods(view, [pod(held, 0)]), NOW)
+    assert changes(plan)
+    assert relabelled(plan) == {}
 
 
 def test_the_mark_goes_when_every_pod_was_seen_to_be_right() -> None:

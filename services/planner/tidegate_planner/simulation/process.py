@@ -16,6 +16,7 @@ from tidegate_planner.plan import (
     AnnotateRollout,
     AskStepPlugin,
     ChangeTemplate,
+    ConfirmReplicaSet,
     CreateExperiment,
     CreateReplicaSet,
     DeleteAnalysis,
@@ -25,7 +26,9 @@ from tidegate_planner.plan import (
     ExperimentAction,
     LookAtPods,
     Plan,
+    ReadRollout,
     RelabelPod,
+    RolloutAction,
     ScaleReplicaSet,
     ScaleWorkload,
     SetDefaultReplicas,
@@ -83,6 +86,7 @@ class PlannerProcess:
         self._due = self._writing = False
         self._life = 0
         self._timer: float | None = None
+        self._version, self._views = 0, dict[str, int]()
         self.start()
 
     def start(self) -> None:
@@ -145,6 +149,7 @@ class PlannerProcess:
         if plan.wake_at is not None:
             self._set_timer(plan.wake_at)
         self._writing = True
+        self._version, self._views = seen.resource_version, {each.name: each.made_from for each in seen.replica_sets}
         self._write(seen, plan, _writes(seen, plan), life)
 
     def _set_timer(self, moment: float) -> None:
@@ -162,7 +167,7 @@ class PlannerProcess:
             return
         action, rest = waiting[0], waiting[1:]
         try:
-            what = self._carry_out(seen, plan, action)
+            what = self._carry_out(plan, action)
         except RefusedError as error:
             self._around.refused(self, error)
             self._end()
@@ -179,20 +184,18 @@ class PlannerProcess:
             life = self._life
             self._clock.after(PASS_DELAY, lambda: self._pass(life))
 
-    def _carry_out(self, seen: Seen, plan: Plan, action: Action | None) -> str:
-        """What was written, for the story; "" for a message, which is no write."""
+    def _carry_out(self, plan: Plan, action: Action | None) -> str:
+        """What was written, for the story; "" for a message or a question, which is no write."""
         cluster = self._cluster
         match action:
             case None:
-                self._note(ROLLOUTS, "app", cluster.put_status(plan.status, resource_version=seen.resource_version))
+                self._note_rollout(cluster.put_status(plan.status, resource_version=self._version))
                 return "status"
-            case SetDefaultReplicas():
-                self._note(ROLLOUTS, "app", cluster.default_replicas(action.replicas))
-                return f"spec.replicas {action.replicas}"
-            case AnnotateRollout():
-                known: Rollout = self._caches[ROLLOUTS].objects["app"]
-                self._note(ROLLOUTS, "app", cluster.annotate(action.annotations, resource_version=known.resource_version))
-                return f"annotations {dict(action.annotations)}"
+            case SetDefaultReplicas() | AnnotateRollout() | ReadRollout():
+                return self._on_rollout(action)
+            case ConfirmReplicaSet():
+                cluster.confirm_set(action.name, action.generation, view=self._views[action.name])
+                return ""
             case EvictPods():
                 gone = action.pods[: action.at_most]
                 for pod in gone:
@@ -210,15 +213,29 @@ class PlannerProcess:
             case _:
                 return self._write_set(action)
 
+    def _on_rollout(self, action: RolloutAction) -> str:
+        match action:
+            case SetDefaultReplicas():
+                self._note_rollout(self._cluster.default_replicas(action.replicas))
+                return f"spec.replicas {action.replicas}"
+            case AnnotateRollout():
+                self._note_rollout(self._cluster.annotate(action.annotations, resource_version=self._version))
+                return f"annotations {dict(action.annotations)}"
+            case ReadRollout():
+                self._note_rollout(self._cluster.rollout)
+                self._due = True
+                raise RefusedError("others have seen more of the rollout")
+
     def _write_set(self, action: Action) -> str:
         cluster = self._cluster
         match action:
             case CreateReplicaSet():
-                created = cluster.create_set(action.manifest)
+                created = cluster.create_set(action.manifest, made_from=self._version)
                 self._note(SETS, created.name, created)
                 return f"create {created.name} with {created.replicas}"
             case ScaleReplicaSet():
-                scaled = cluster.scale_set(action)
+                scaled = cluster.scale_set(action, view=self._views[action.name], made_from=self._version)
+                self._views[action.name] = self._version
                 self._note(SETS, scaled.name, scaled)
                 return f"scale {action.name} {action.before} -> {action.after} {dict(action.annotations) or ''}"
             case DeleteReplicaSet():
@@ -228,7 +245,8 @@ class PlannerProcess:
             case CreateExperiment() | TerminateExperiment() | DeleteExperiment():
                 return self._change_experiment(action)
             case ChangeTemplate():
-                changed = cluster.change_template(action)
+                changed = cluster.change_template(action, view=self._views[action.name], made_from=self._version)
+                self._views[action.name] = self._version
                 self._note(SETS, changed.name, changed)
                 return f"template of {action.name}"
             case _:
@@ -269,6 +287,10 @@ class PlannerProcess:
                 self._around.end_analysis(action)
             case DeleteAnalysis():
                 self._around.delete_analysis(action)
+
+    def _note_rollout(self, written: Rollout) -> None:
+        self._version = written.resource_version
+        self._note(ROLLOUTS, "app", written)
 
     def _note(self, kind: str, name: str, written: Any) -> None:
         """Read your own writes: the answer goes into the cache at once."""

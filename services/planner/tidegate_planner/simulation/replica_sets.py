@@ -35,7 +35,7 @@ class ReplicaSets(Book):
         """Without those of its experiments and of a Deployment."""
         return [each.seen for each in self.sets.values() if is_rollouts_own(each.seen)]
 
-    def create_set(self, manifest: Json) -> ReplicaSet:
+    def create_set(self, manifest: Json, *, made_from: int = 0) -> ReplicaSet:
         metadata, spec = manifest["metadata"], manifest["spec"]
         name = metadata["name"]
         if name in self.sets or name in self.taken_names:
@@ -55,21 +55,23 @@ class ReplicaSets(Book):
             labels=metadata["labels"],
             template=_without_hash(spec["template"]),
             generation=1,
+            made_from=made_from,
         )
         behaviour = self._behaviours.get(version_of(spec["template"]), PodBehaviour())
         self.sets[name] = Owned(seen, behaviour)
         self.clock.after(CONTROLLER_DELAY, lambda: self.reconcile(name))
         return self._told(_kind_of(seen), name, seen)
 
-    def scale_set(self, change: ScaleReplicaSet) -> ReplicaSet:
-        """A JSON patch with `test` on /spec/replicas."""
+    def scale_set(self, change: ScaleReplicaSet, *, view: int = 0, made_from: int = 0) -> ReplicaSet:
+        """A JSON patch with `test` on /spec/replicas and on the annotation which says what it was written from."""
         name, before, after = change.name, change.before, change.after
-        owned = self.sets.get(name)
-        if owned is None or owned.seen.replicas != before:
-            raise RefusedError(f"{name} has {owned.seen.replicas if owned else 'gone'}, not {before}")
+        owned = self._of_view(name, view)
+        if owned.seen.replicas != before:
+            raise RefusedError(f"{name} has {owned.seen.replicas}, not {before}")
         held = {**owned.seen.annotations, **change.annotations}
         kept = {key: value for key, value in held.items() if value is not None}
         fields: dict[str, Any] = {"replicas": after, "annotations": kept, "revision": int(kept.get(keys.REVISION, 0))}
+        fields["made_from"] = made_from
         if change.min_ready is not None:
             fields["min_ready"] = change.min_ready
         if after != before or change.min_ready is not None:
@@ -77,11 +79,9 @@ class ReplicaSets(Book):
             self.clock.after(CONTROLLER_DELAY, lambda: self.reconcile(name))
         return self._put_set(owned, **fields)
 
-    def change_template(self, change: ChangeTemplate) -> ReplicaSet:
-        """A JSON patch with `test` on /metadata/generation."""
-        owned = self.sets.get(change.name)
-        if owned is None or owned.seen.generation != change.generation:
-            raise RefusedError(f"{change.name} is not of generation {change.generation}")
+    def change_template(self, change: ChangeTemplate, *, view: int, made_from: int) -> ReplicaSet:
+        """The same with `test` on /metadata/generation."""
+        owned = self._of_generation(change.name, change.generation, view)
         held = {**owned.seen.annotations, **change.annotations}
         spec = {**owned.seen.template["spec"], "affinity": change.affinity}
         template = {"metadata": change.metadata, "spec": {key: value for key, value in spec.items() if value is not None}}
@@ -92,7 +92,26 @@ class ReplicaSets(Book):
             template=template,
             generation=owned.seen.generation + 1,
             settled=False,
+            made_from=made_from,
         )
+
+    def confirm_set(self, name: str, generation: int, *, view: int) -> None:
+        """A JSON patch of nothing but `test`s."""
+        self._of_generation(name, generation, view)
+
+    def _of_generation(self, name: str, generation: int, view: int) -> Owned:
+        owned = self._of_view(name, view)
+        if owned.seen.generation != generation:
+            raise RefusedError(f"{name} is not of generation {generation}")
+        return owned
+
+    def _of_view(self, name: str, view: int) -> Owned:
+        owned = self.sets.get(name)
+        if owned is None:
+            raise RefusedError(f"{name} is gone")
+        if view and owned.seen.made_from != view:
+            raise RefusedError(f"{name} was written from version {owned.seen.made_from} of the Rollout, not {view}")
+        return owned
 
     def delete_set(self, name: str, *, uid: str | None = None, resource_version: int | None = None) -> None:
         owned = self.sets.get(name)
