@@ -67,7 +67,7 @@ def definition(kind: Kind, subresources: dict) -> dict:
 
 
 async def until_served(kube: Kube, kind: Kind) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         while True:
             with contextlib.suppress(NotFound):
                 await kube.list(kind)
@@ -399,7 +399,7 @@ async def test_a_cache_follows_what_is_written(api):
     heard = asyncio.Queue()
     cache.on_change(lambda event, _old, new: heard.put_nowait((event, new and new.get("spec"))))
     following = asyncio.create_task(cache.run())
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         await cache.synced.wait()
         await api.kube.merge_patch(WIDGET, api.namespace, "w", {"spec": {"size": 2}})
         await api.kube.delete(WIDGET, api.namespace, "w")
@@ -413,7 +413,7 @@ async def test_a_cache_follows_what_is_written(api):
 
 
 async def until_gone(api: Api, kind: Kind, name: str) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         while True:
             try:
                 await api.kube.get(kind, api.namespace, name)

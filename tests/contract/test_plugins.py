@@ -42,7 +42,7 @@ from tidegate_analyzer.testing import Endpoint, Reply
 from tidegate_shifter.router import Ask, Owner, Refused
 from tidegate_shifter.routers.plugin import Plugin as PluginRouter
 
-PATIENCE = 60.0
+PATIENCE = 300.0
 NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 PASSWORDS = {"planner": "p", "traffic-shifter": "t", "analyzer": "a", "plugin": "g"}
 BOXES = {

@@ -727,7 +727,7 @@ def in_namespace(obj: dict[str, Any], namespace: str) -> dict[str, Any]:
 
 
 async def until_served(kube: Kube, kind: Kind) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         while True:
             with contextlib.suppress(NotFound):
                 await kube.list(kind)

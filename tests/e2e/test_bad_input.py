@@ -19,7 +19,7 @@ LIMIT = 512 * 1024
 
 async def asked(bus: Bus, subject: str, body: bytes) -> RequestAnswered:
     """As `nats request` would."""
-    reply = await bus.client.request(f"tidegate.ask.{subject}", body, timeout=60)
+    reply = await bus.client.request(f"tidegate.ask.{subject}", body, timeout=300)
     return RequestAnswered.model_construct(**json.loads(reply.data))
 
 
@@ -28,7 +28,7 @@ async def stored(bus: Bus, subject: str, body: bytes) -> RequestAnswered:
     inbox = bus.client.new_inbox()
     answers = await bus.client.subscribe(inbox, max_msgs=1)
     await bus.js.publish(subject, body, headers={REPLY_HEADER: inbox})
-    return RequestAnswered.model_construct(**json.loads((await answers.next_msg(timeout=60)).data))
+    return RequestAnswered.model_construct(**json.loads((await answers.next_msg(timeout=300)).data))
 
 
 def malformed(namespace: str) -> list[tuple[str, bytes, str]]:

@@ -79,5 +79,5 @@ async def test_two_installations_tell_their_rollouts_apart_by_the_instance_id(
                 assert "status" not in await scene.rollout("nobodys")
         finally:
             services.terminate()
-            services.wait(timeout=60)
+            services.wait(timeout=300)
     assert services.returncode == 0

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-TIMEOUT_SECONDS = 10.0
+TIMEOUT_SECONDS = 60.0
 NOT_FOUND = 404
 
 _CONTENT_TYPES = {"PATCH": "application/merge-patch+json"}

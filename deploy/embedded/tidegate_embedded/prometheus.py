@@ -33,7 +33,7 @@ PROGRAM = Program(
         "-ldflags", f"-s -w -X github.com/prometheus/common/version.Version={VERSION}",
     ),
 )  # fmt: skip
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 _PR_SET_PDEATHSIG = 1
 
 

@@ -15,7 +15,7 @@ from tidegate_embedded.api import NOT_FOUND, CallError
 from tidegate_embedded.controlplane import ControlPlane, Options
 
 # Generous, since it only costs time when something is broken.
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 300.0
 
 
 @dataclass(slots=True)

@@ -28,7 +28,7 @@ from tidegate.testing.waiting import PATIENCE, eventually
 KINDS: dict[str, Kind] = {
     each.kind: each for each in (ROLLOUT, SERVICE, HTTP_ROUTE, ANALYSIS_TEMPLATE, ANALYSIS_RUN, DEPLOYMENT, EXPERIMENT)
 }
-ANSWER_SECONDS = 60.0
+ANSWER_SECONDS = 300.0
 FIELD_MANAGER = "kubectl"
 
 Condition = Callable[[Object], bool]

@@ -49,7 +49,7 @@ def cli(nats: LocalNats) -> Cli:
     async def run(*words: str) -> Done:
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(*COMMAND, *words, env=environment, stdout=pipe, stderr=pipe)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             out, err = await process.communicate()
         return Done(process.returncode or 0, out.decode(), err.decode())
 
@@ -105,7 +105,7 @@ async def test_a_planner_that_is_away_is_told_and_the_request_stays(bus: Bus, cl
     assert done.code == 1
     assert done.err == "tidegate: no answer within 1 s; the request is stored and will be carried out\n"
     planner = Planner(bus)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(300):
         while not planner.asked:  # noqa: ASYNC110 - filled by a consumer
             await asyncio.sleep(0.05)
 

@@ -65,7 +65,7 @@ def test_a_person_at_the_terminal_may_abort_it(environment: dict[str, str]) -> N
         text = read_until(ours, "Promote or abort it?")
         os.write(ours, b"perhaps\na\n")
         text += read_until(ours, "cleaning up")
-        assert demo.wait(timeout=60) == 0
+        assert demo.wait(timeout=300) == 0
     os.close(ours)
     assert "tidegate.rollout.command.abort.default.rollout-canary-demo" in text
     assert "Degraded" in text

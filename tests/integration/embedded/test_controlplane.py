@@ -154,7 +154,7 @@ def test_up_in_a_terminal_is_ended_by_down(tmp_path: Path) -> None:
         reach = json.loads(state.read_text())
         assert len(client_of(Path(reach["kubeconfig"])).get("/api/v1/nodes")["items"]) == 1
         subprocess.run([*command, "down", "--state", str(state)], check=True)
-        output, _ = running.communicate(timeout=60)
+        output, _ = running.communicate(timeout=300)
     assert running.returncode == 0
     assert f"export KUBECONFIG={reach['kubeconfig']}" in output
     assert not any(is_alive(pid) for pid in reach["pids"].values())

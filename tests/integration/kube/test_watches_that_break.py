@@ -58,7 +58,7 @@ class Followed:
         await asyncio.sleep(0.01)
 
     async def hear(self, count: int) -> list:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             return [await self.heard.get() for _ in range(count)]
 
 
@@ -75,7 +75,7 @@ async def following(kube, **options) -> AsyncIterator[Followed]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         while not condition():  # noqa: ASYNC110 - what is waited for is inside a server
             await asyncio.sleep(0.01)
 
@@ -182,7 +182,7 @@ async def test_what_is_no_event_breaks_the_watch_and_not_the_cache(scripted, ans
 async def test_a_kind_that_is_optional_and_absent_counts_as_empty(scripted, answer):
     kube, _ = await scripted(answer(status=404), answer(a_list(5, an_object("a", 1))), streaming())
     async with following(kube, optional=True) as followed:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             await followed.cache.synced.wait()
         assert await followed.hear(1) == [("ADDED", "a")]  # its CRD was installed later
     assert followed.pauses == [60.0]

@@ -323,7 +323,7 @@ async def routed(scene: Scene, endpoint: Endpoint) -> None:
     await eventually(lambda: scene.events("web"), lambda seen: wanted <= dict(seen).keys(), what="Events")
     for rest, body in (("requested", {"images": {"app": YELLOW}}), ("command.promote", {})):
         subject = f"tidegate.ask.rollout.{rest}.{scene.namespace}.web"
-        answer = await scene.bus.client.request(subject, orjson.dumps(body), timeout=60)
+        answer = await scene.bus.client.request(subject, orjson.dumps(body), timeout=300)
         assert orjson.loads(answer.data)["accepted"] is True
 
 

@@ -62,7 +62,7 @@ async def test_a_subscription_to_all_about_a_namespace_hears_outcomes_and_not_wh
     async def publish() -> set[str]:
         """All of them with each look: who listens without a consumer misses what is said while its connection is made again."""
         for each in PUBLISHED:
-            await anyone.js.publish(each, b"{}", timeout=60)
+            await anyone.js.publish(each, b"{}", timeout=300)
         return heard
 
     async with connected(nats, users, user) as client:
@@ -78,13 +78,13 @@ async def test_a_subscription_to_all_about_a_namespace_hears_outcomes_and_not_wh
 async def test_the_past_is_replayed_through_a_consumer_that_the_tool_names(
     nats: LocalNats, users: BusUsers, anyone: Bus, user: str, filters: dict[str, str]
 ) -> None:
-    await anyone.js.publish(OUTCOME, b"{}", timeout=60)
+    await anyone.js.publish(OUTCOME, b"{}", timeout=300)
     async with connected(nats, users, user) as client:
-        js = client.jetstream(timeout=60)
+        js = client.jetstream(timeout=300)
         config = api.ConsumerConfig(name=f"tool-of-{user}-{len(filters)}", ack_policy=api.AckPolicy.NONE, **filters)
         made = await js.add_consumer(OUTCOMES, config)
         pull = await js.pull_subscribe_bind(made.name, OUTCOMES)
-        (message, *_) = await pull.fetch(1, timeout=60)
+        (message, *_) = await pull.fetch(1, timeout=300)
     assert message.subject == OUTCOME
 
 
@@ -97,7 +97,7 @@ async def test_the_notifiers_consumer_cannot_be_changed_by_who_may_create_consum
     body = orjson.dumps({"stream_name": OUTCOMES, "config": before.evolve(filter_subject="tidegate.rollout.nothing").as_dict()})
     refused = asyncio.Event()
     async with connected(nats, users, "listener", refused) as client:
-        answer = asyncio.create_task(client.request(f"$JS.API.CONSUMER.CREATE.{OUTCOMES}{place}", body, timeout=60))
+        answer = asyncio.create_task(client.request(f"$JS.API.CONSUMER.CREATE.{OUTCOMES}{place}", body, timeout=300))
         violation = asyncio.create_task(refused.wait())
         await asyncio.wait({answer, violation}, return_when=asyncio.FIRST_COMPLETED)
         assert refused.is_set() or "error" in orjson.loads(answer.result().data)

@@ -28,7 +28,7 @@ from tidegate.testing.waiting import eventually
 from tidegate_shifter.app import now, reactions
 
 pytestmark = pytest.mark.integration
-PATIENCE = 60.0  # seconds; only costs time when something is broken
+PATIENCE = 300.0  # seconds; only costs time when something is broken
 
 
 def service(namespace, name):

@@ -54,7 +54,7 @@ def test_the_real_server_takes_the_configuration(folder: str, tmp_path: Path) ->
     environment = {**os.environ, "SERVER_NAME": "tidegate-nats-0", **{password_variable(user): "secret" for user in ROLES}}
     server = Path(sys.executable).parent / "nats-server"
     command = [str(server), "-t", "-c", str(tmp_path / "nats.conf")]
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert ran.returncode == 0, ran.stderr
 
 

@@ -60,7 +60,7 @@ def a_teller(bus: FakeBus) -> Teller[Told, Seen]:
 
 async def silence(teller: Teller[Told, Seen]) -> None:
     """Until there is nothing more to send."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(300):
         while teller._tasks:
             await asyncio.wait(teller._tasks)
 
@@ -268,7 +268,7 @@ async def test_closing_sends_what_is_left_and_does_not_wait_for_a_bus_that_is_aw
     teller, hopeless = a_teller(bus), a_teller(lost)
     teller.tell(KEY, update(0))
     hopeless.tell(KEY, update(0))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(300):
         await asyncio.gather(teller.close(), hopeless.close())
     assert "started" in bus.outcomes
     assert lost.sent == []

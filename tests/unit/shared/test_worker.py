@@ -53,7 +53,7 @@ def begin():
 
 
 async def until(holds):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(300):
         while True:
             if holds():
                 return
