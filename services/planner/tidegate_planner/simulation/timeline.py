@@ -60,7 +60,7 @@ def timeline(manifest: Json, *, options: Options | None = None) -> list[Timeline
     """From Healthy through a change of the first container's image until nothing moves any more."""
     given = options or Options()
     recorder = _Recorder(_checked(manifest, given), given)
-    run = Run(_scenario(manifest, given), watches_status=recorder.note)
+    run = Run(_scenario(_by_itself(manifest), given), watches_status=recorder.note)
     run.play(judged=False)
     return recorder.entries
 
@@ -159,6 +159,11 @@ def _scenario(manifest: Json, options: Options) -> Scenario:
         lasting=frozenset({BACKGROUND}),
         adds_ports=False,
     )
+
+
+def _by_itself(manifest: Json) -> Json:
+    """Its pod template stands in it, and no workload in the cluster that the timeline is of."""
+    return {**manifest, "spec": {name: value for name, value in manifest["spec"].items() if name != "workloadRef"}}
 
 
 def _checked(manifest: Json, options: Options) -> Canary | BlueGreen:
