@@ -26,7 +26,7 @@ def arguments_of(words: Sequence[str]) -> dict[str, str]:
     for word in words:
         name, equals, value = word.partition("=")
         if not name or not equals:
-            raise Failed(f"{word!r} is not NAME=VALUE, such as service-name=web")
+            raise typer.BadParameter(f"{word!r} is not NAME=VALUE, such as service-name=web")
         pairs[name] = value
     return pairs
 

@@ -89,9 +89,10 @@ def test_what_could_not_be_done_ends_with_1_and_one_line(run: Run, tmp_path: Pat
 
 
 def test_an_image_without_its_container_is_explained(run: Run) -> None:
-    code, _, err = run("set", "image", "web", "app:1")
-    assert code == 1
-    assert err == "tidegate: 'app:1' is not CONTAINER=IMAGE, such as web=nginx:1.29 (or '*=nginx:1.29' for every container)\n"
+    for words in (["set", "image", "web", "app:1"], ["request", "web", "--image", "app:1"]):
+        code, _, err = run(*words)
+        assert code == 2
+        assert "'app:1' is not CONTAINER=IMAGE, such as web=nginx:1.29 (or '*=nginx:1.29' for every container)" in err
 
 
 @pytest.mark.parametrize(

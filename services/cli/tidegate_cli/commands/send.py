@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tidegate_cli.commands.watch import AsJson, run, seconds
+from tidegate_cli.commands.watch import AsJson, images_of, run, seconds
 from tidegate_cli.connection import Connection, with_connection
 
 PANEL = "Ask and hear (on the bus)"
@@ -48,11 +48,10 @@ def request(
         raise typer.BadParameter("NAME is missing; it is needed unless --file names a manifest")
     if sum(map(bool, (image, file, patch))) != 1:
         raise typer.BadParameter("say what to change with one of --image, --patch and --file")
-    from tidegate.verbs import parsed_images
     from tidegate_cli import sending, terminal
 
     terminal.quiet_logs()
-    message = sending.requested_change(connection, name, images=parsed_images(image or ()), file=file, patch=patch)
+    message = sending.requested_change(connection, name, images=images_of(image or ()), file=file, patch=patch)
     code = run(sending.request(message, requested_by=requested_by, wait=wait, seconds=timeout, output=output))
     raise typer.Exit(code)
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from tidegate_cli.commands.watch import Name, run, seconds, whole
+from tidegate_cli.commands.watch import Name, images_of, run, seconds, whole
 from tidegate_cli.connection import Connection, with_connection
 
 PANEL = "Steer"
@@ -110,10 +110,9 @@ def set_image(
     ],
 ) -> None:
     """Change images of a rollout's containers, which starts an update."""
-    from tidegate import verbs
     from tidegate_cli import steering
 
-    run(steering.set_image(connection, name, verbs.parsed_images(images)))
+    run(steering.set_image(connection, name, images_of(images)))
 
 
 @with_connection

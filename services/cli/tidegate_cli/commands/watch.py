@@ -1,7 +1,7 @@
 """`get`, `list`, `status`."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -51,6 +51,15 @@ def whole(text: str | int) -> int:
     if value < 0:
         raise typer.BadParameter(f"{text!r}; it must be a whole number, 0 or more")
     return value
+
+
+def images_of(words: Sequence[str]) -> dict[str, str]:
+    from tidegate.verbs import Refused, parsed_images
+
+    try:
+        return parsed_images(words)
+    except Refused as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def json_only(text: str | Output) -> Output:
