@@ -56,7 +56,7 @@ from tidegate_planner.workloads import reference_of, slim_workload
 
 Slim = Callable[[dict[str, Any]], dict[str, Any]]
 BY_SERVICE, BY_TEMPLATE, BY_WORKLOAD, BY_ROUTER_OBJECT = "service", "template", "workload", "routerObject"
-FEED_PATIENCE = 5.0  # seconds to wait for what was told before; NATS may be away, and a rollout must not wait for it
+FEED_PATIENCE = 5.0  # seconds to wait for what was said before; NATS may be away, and a rollout must not wait for it
 
 
 class Planner:
@@ -141,12 +141,16 @@ class Planner:
             await cache.synced.wait()
         answers = self._bus.feed(PLUGINS, wildcard(StepAnswered), self._hear_plugin, letters=PLANNER_ANSWERS)
         self._world.least_fence = min(cache.first_version for cache in self.caches)
-        with contextlib.suppress(TimeoutError):  # then outcomes that were told already are told again, under the same ids
+        for teller in (self._teller, self._experiment_teller):
+            teller.wait_for(told.caught_up)
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.gather(told.caught_up.wait(), answers.caught_up.wait()), FEED_PATIENCE)
         members = self._bus.members("planner", lambda live: self._share_with(live, members.me))
         self._share_with(members.live, members.me)
         self._worker.start()
         self._experimenter.start()
+        if not told.caught_up.is_set():
+            self._service.spawn(self._wake_after(told.caught_up), name="what was told")
         self._service.spawn(self._resync(), name="resync")
         await self._bus.open_ask_door((RolloutRequested, RolloutCommanded))
         settings = self._settings
@@ -161,12 +165,20 @@ class Planner:
         await asyncio.gather(self._worker.close(), self._experimenter.close())
         await asyncio.gather(self._teller.close(), self._experiment_teller.close())
 
+    async def _wake_after(self, heard: asyncio.Event) -> None:
+        """What happened until then was not told."""
+        await heard.wait()
+        self._wake_all()
+
     async def _resync(self) -> None:
         """Finds what no message announced; spread out, so that replicas do not look at the same moment."""
         while True:
             await asyncio.sleep(self._settings.resync * random.uniform(0.8, 1.2))  # noqa: S311 - nothing to hide
-            self._worker.wake_all()
-            self._experimenter.wake_all()
+            self._wake_all()
+
+    def _wake_all(self) -> None:
+        self._worker.wake_all()
+        self._experimenter.wake_all()
 
     def _share_with(self, members: frozenset[str], me: str) -> None:
         self._worker.share_with(members, me)

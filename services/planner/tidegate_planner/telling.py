@@ -104,6 +104,12 @@ class Teller(Generic[ToldT, SeenT]):
         self._news: dict[Key, _News[ToldT]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._heard: dict[Key, tuple[str, ToldT]] = {}
+        self._may_tell: Callable[[], bool] = lambda: True
+
+    def wait_for(self, heard: asyncio.Event) -> None:
+        """Tell nothing before `heard`: that all was heard that had been told. Who told then how things stand would pass over, for
+        ever, what nobody had told yet of the way there. Afterwards it is one difference, as after a death."""
+        self._may_tell = heard.is_set
 
     def hear(self, message: EventsRecorded, *, ours: bool) -> None:
         """What a planner has told about an object: this one, also before its restart, or the one whose share it is."""
@@ -117,6 +123,8 @@ class Teller(Generic[ToldT, SeenT]):
             del self._news[key]  # when the rollout falls to us again, what the other one told counts
 
     def tell(self, key: Key, seen: SeenT) -> None:
+        if not self._may_tell():
+            return
         news = self._news.get(key)
         if news is None or news.uid != seen.uid:
             uid, told = self._heard.get(key, ("", None))

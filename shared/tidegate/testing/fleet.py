@@ -111,7 +111,7 @@ class Fleet:
     metrics: str = ""
     tells_events: bool = True  # false where no notifier runs
     hands_over: bool = False
-    """True where planners do: two may then tell one thing, with one id as an outcome, but as two Events, or as none."""
+    """True where planners do: two may then tell one thing, with one id as an outcome, but as two Events."""
     highest: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -302,7 +302,7 @@ class Fleet:
             reasons = Counter(reason for reason, _ in await self.scene.events(name))
             return Counter({reason: reasons[reason] for reason in wanted})
 
-        if whole and not self.hands_over:
+        if whole:
             await eventually(found, lambda seen: seen >= wanted, what=f"the Events of {name}, {dict(wanted)}")
         seen = await found()
         assert self.hands_over or seen <= wanted, f"{name} has Events twice: {dict(seen)}"

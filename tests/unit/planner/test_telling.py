@@ -184,6 +184,26 @@ async def test_a_restarted_planner_goes_on_where_the_record_says() -> None:
     assert reborn.reasons == ["RolloutStepCompleted", "RolloutPaused"]
 
 
+async def test_a_planner_that_has_not_heard_yet_how_far_was_told_tells_nothing_and_then_all_that_was_left() -> None:
+    """On a machine with much to do that may take longer than rollouts wait for it. Its forerunner died before it told the pause."""
+    bus = FakeBus()
+    dying = a_teller(bus)
+    dying.tell(KEY, update(0))
+    await silence(dying)
+    reborn, heard = FakeBus(), asyncio.Event()
+    restarted = a_teller(reborn)
+    restarted.wait_for(heard)
+    restarted.tell(KEY, paused())
+    await silence(restarted)
+    assert reborn.sent == []
+    restarted.hear(bus.records[-1], ours=True)
+    heard.set()
+    restarted.tell(KEY, paused())
+    await silence(restarted)
+    assert reborn.outcomes == ["step-completed", "paused"]
+    assert reborn.reasons == ["RolloutStepCompleted", "RolloutPaused"]
+
+
 async def test_what_was_told_of_a_namesake_that_is_gone_counts_for_nothing() -> None:
     bus = FakeBus()
     teller = a_teller(bus)
