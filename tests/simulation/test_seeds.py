@@ -31,6 +31,7 @@ KEPT = {
     830422: "a stable version that was the canary when its traffic was last recorded lost its pods to that record",
     204368: "a planner that had not seen a promotion undid what the other one made of it, over and over",
     92153: "a planner whose view had no ReplicaSets gave the number of the first version to one that was edited away at once",
+    931780: "a version promoted while routers failed lost its pods in the next update, to a record of when it was the canary",
     203307: "a planner whose view had no ReplicaSets yet gave the second version the number of the first",
 }
 

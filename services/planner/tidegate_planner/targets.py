@@ -144,11 +144,12 @@ def _routed(at: Situation, weight: int) -> tuple[int, int | None]:
 
 
 def _recorded_share(at: Situation, of: ReplicaSet) -> int:
-    """What the data plane was last seen to give this version, on whichever side it was then; all where that is not known. A planner
-    may have died after a promotion and before it recorded that what was the canary is stable now."""
-    sides = (_recorded(at).get(side) or {} for side in ("canary", "stable"))
-    shares = [each.get("weight", 0) for each in sides if each.get("podTemplateHash") == of.hash]
-    return sum(shares) if shares else at.canary.max_weight
+    """What the data plane was last seen to give this version; all where it was not stable then. Routers that fail, or a planner who
+    died after a promotion, may have left the record as it was when this one was the canary: what it got since nobody has noted."""
+    sides = [_recorded(at).get(side) or {} for side in ("stable", "canary")]
+    if sides[0].get("podTemplateHash") != of.hash:
+        return at.canary.max_weight
+    return sum(each.get("weight", 0) for each in sides if each.get("podTemplateHash") == of.hash)
 
 
 def surges_in_steps(at: Situation) -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 from tidegate import keys
 from tidegate.durations import rfc3339
-from tidegate.messages import Split, TrafficRequested
+from tidegate.messages import Destination, Split, TrafficRequested
 from tidegate_planner.decide import decide
 from tidegate_planner.plan import Plan, ScaleReplicaSet, ShiftTraffic, StartAnalysis
 from tidegate_planner.seen import ReplicaSet, Seen, Traffic
@@ -219,6 +219,16 @@ def test_the_pods_of_an_aborted_canary_stay_for_their_delay(canary: Any, deadlin
 def test_under_dynamic_scale_without_a_delay_they_go_with_their_traffic() -> None:
     seen = view(a_set("v2", 2, revision=2), OLD, step=0, steps=[WEIGHT], weight=0, abort=True, canary={"dynamicStableScale": True})
     assert sizes(confirmed(seen)) == {"v2": 0}
+
+
+def test_a_version_just_promoted_keeps_its_pods_though_the_record_is_of_when_it_was_the_canary() -> None:
+    """The routers failed from its promotion to the next update, and are seen to have done all of it only now."""
+    shares = {"canary": (0, "v1"), "stable": (100, "v0")}
+    before = {side: {"weight": weight, "podTemplateHash": hash_of(version)} for side, (weight, version) in shares.items()}
+    seen = view(a_set("v2", 4, 0, revision=3), OLD, step=None, steps=[], canary={"dynamicStableScale": True})
+    recorded = replace(seen, status={**seen.status, "canary": {"weights": before}})
+    assert split(recorded).stable == Destination(weight=100, service="stable", hash=hash_of("v1"))
+    assert sizes(confirmed(recorded)) == {}
 
 
 def test_scaling_the_rollout_up_gives_an_aborted_canary_no_pods() -> None:
