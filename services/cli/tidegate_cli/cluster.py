@@ -19,7 +19,7 @@ from tidegate_cli.connection import Connection
 from tidegate_cli.tree import NO_ROLLOUT, Seen
 
 ATTEMPTS = 5  # as the peer's `set image`: each attempt reads anew what the patch is made from
-FIRST_ANSWER_SECONDS = 10.0
+FIRST_ANSWER_SECONDS = 60.0  # a refused connection or an unknown name ends it in two; this is for those who say nothing
 NO_CRDS = "this cluster knows no Rollouts; install the CRDs with `tidegate crds | kubectl apply --server-side -f -`"
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from tidegate.kube.errors import Transient
 from tidegate_cli import health, terminal
-from tidegate_cli.cluster import FIRST_ANSWER_SECONDS, Place, connected
+from tidegate_cli.cluster import Place, connected
 from tidegate_cli.connection import Connection
 from tidegate_cli.info import ExperimentInfo, RolloutInfo, Tree, as_json
 from tidegate_cli.listing import WIDE_COLUMNS, columns, experiment_columns, experiment_line, line
@@ -150,7 +150,7 @@ def _print_table(heads: Sequence[str], lines: Sequence[Sequence[str]], what: str
 
 async def show_status(connection: Connection, name: str, *, watch: bool, seconds: float) -> int:
     """The exit code: 0 Healthy (or, unwatched, on its way), 1 Degraded or out of time (`argo-behaviour.md` 13)."""
-    async with connected(connection, patience=min(seconds or FIRST_ANSWER_SECONDS, FIRST_ANSWER_SECONDS)) as place:
+    async with connected(connection) as place:
         if not watch:
             return _told(*await _state(place, name), watching=False)
         try:
