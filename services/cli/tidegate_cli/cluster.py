@@ -12,7 +12,7 @@ from tidegate.errors import TidegateError
 from tidegate.keys import INSTANCE_ID, POD_TEMPLATE_HASH
 from tidegate.kube.client import Kube
 from tidegate.kube.credentials import load
-from tidegate.kube.errors import Forbidden, NotFound, PreconditionFailed
+from tidegate.kube.errors import Forbidden, NotFound, PreconditionFailed, Unauthorized
 from tidegate.kube.kinds import ANALYSIS_RUN, EXPERIMENT, JOB, POD, REPLICA_SET, ROLLOUT, Kind, Object
 from tidegate.verbs import JsonPatch, MergePatch, Patch, Refused, workload_kind
 from tidegate_cli.connection import Connection
@@ -170,6 +170,9 @@ async def connected(connection: Connection, *, patience: float = FIRST_ANSWER_SE
         except TimeoutError as error:
             text = f"the API server could not be reached: {cluster.server} did not answer within {patience:g} s"
             raise TidegateError(text) from error
+        except Unauthorized as error:
+            text = f"{cluster.server} does not accept the user of the kubeconfig's context ({error})"
+            raise TidegateError(f"{text}; log in again, or choose another") from error
         yield Place(kube, connection.namespace or cluster.namespace, connection.instance_id)
 
 

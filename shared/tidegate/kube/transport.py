@@ -217,7 +217,10 @@ def _raise_unavailable(error: Exception) -> NoReturn:
 
 def _reason(error: Exception) -> str:
     """aiohttp names its own TLS setting and asyncio's call where a person looks for an address and a cause."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        cause = getattr(error.certificate_error, "verify_message", "") or error.certificate_error
+        return f"{error.host}:{error.port}: its certificate is not accepted: {cause}"
     if not isinstance(error, aiohttp.ClientConnectorError) or isinstance(error, aiohttp.ClientSSLError):
         return str(error) or type(error).__name__
-    cause, number = error.os_error, error.os_error.errno or 0  # a name that is not resolved has a negative one
-    return f"{error.host}:{error.port}: {os.strerror(number) if number > 0 else cause.strerror or cause}"
+    fault, number = error.os_error, error.os_error.errno or 0  # a name that is not resolved has a negative one
+    return f"{error.host}:{error.port}: {os.strerror(number) if number > 0 else fault.strerror or fault}"

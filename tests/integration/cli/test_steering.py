@@ -1,6 +1,7 @@
 """The verbs against a real API server, with no controller and no bus: what is written is what is stored."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -98,6 +99,20 @@ def test_a_missing_rollout_is_told_with_those_there_are(cli: Any, stored: Callab
     done = cli("promote", "nope")
     assert done.returncode == 1
     assert done.stderr == f'tidegate: rollout "nope" not found in namespace "{namespace}"; there are: {NAME}\n'
+
+
+def test_a_server_whose_certificate_is_of_nobody_we_know_is_said_by_its_address(
+    cli: Any, control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    known = yaml.safe_load(control_plane.kubeconfig.read_text())
+    cluster = known["clusters"][0]["cluster"]
+    trusting_nobody = {"server": cluster["server"]}
+    file = tmp_path / "kubeconfig"
+    file.write_text(yaml.safe_dump({**known, "clusters": [{**known["clusters"][0], "cluster": trusting_nobody}]}))
+    done = cli("--kubeconfig", str(file), "list")
+    address = cluster["server"].removeprefix("https://")
+    said = f"tidegate: the API server could not be reached: {address}: its certificate is not accepted: "
+    assert (done.returncode, done.stderr.startswith(said), len(done.stderr.splitlines())) == (1, True, 1), done.stderr
 
 
 def test_undo_without_history_is_refused(cli: Any, stored: Callable[[], Rollout]) -> None:

@@ -78,6 +78,13 @@ def test_a_cluster_without_the_crds_is_told_how_to_get_them(capsys: pytest.Captu
     assert (code, err) == (1, f"tidegate: this cluster knows no Rollouts; {remedy}\n")
 
 
+def test_a_user_who_is_not_accepted_is_told_where_and_what_to_do(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with Endpoint(lambda _: Reply(status=401, body=b'{"message": "Unauthorized"}')) as endpoint:
+        said = ended(capsys, "--kubeconfig", str(kubeconfig(tmp_path, endpoint.url)), "list")
+    text = f"{endpoint.url} does not accept the user of the kubeconfig's context (Unauthorized); log in again, or choose another"
+    assert said == (1, "", f"tidegate: {text}\n")
+
+
 def test_who_may_not_ask_which_kinds_there_are_is_served_all_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     def answer(request: Request) -> Reply:
         if request.path.endswith("/v1alpha1"):
