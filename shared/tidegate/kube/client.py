@@ -75,7 +75,7 @@ class Kube:
             found = await self._transport.request("GET", path)
         except NotFound:
             return False
-        return any(each["name"] == kind.plural for each in found["resources"])
+        return any(each["name"] == kind.plural for each in found.get("resources") or ())
 
     async def create(self, kind: Kind, obj: Object) -> Object:
         metadata = obj["metadata"]

@@ -35,6 +35,6 @@ def cli(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> Cli:
 
     def run(*words: str, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
         command = [*COMMAND, "--namespace", namespace, *words]
-        return subprocess.run(command, env=environment, input=stdin, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(command, env=environment, input=stdin, capture_output=True, text=True, timeout=300, check=False)
 
     return run

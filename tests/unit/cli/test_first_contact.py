@@ -71,8 +71,11 @@ async def test_watching_goes_on_when_a_server_that_was_there_is_away_and_says_so
     assert capsys.readouterr().err == "tidegate: nobody there; still trying\n"
 
 
-def test_a_cluster_without_the_crds_is_told_how_to_get_them(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    with Endpoint(lambda _: Reply(status=404)) as endpoint:
+@pytest.mark.parametrize("status", [404, 200])
+def test_a_cluster_without_the_crds_is_told_how_to_get_them(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, status: int
+) -> None:
+    with Endpoint(lambda _: Reply(status=status)) as endpoint:
         code, _, err = ended(capsys, "--kubeconfig", str(kubeconfig(tmp_path, endpoint.url)), "list")
     remedy = "install the CRDs with `tidegate crds | kubectl apply --server-side -f -`"
     assert (code, err) == (1, f"tidegate: this cluster knows no Rollouts; {remedy}\n")
