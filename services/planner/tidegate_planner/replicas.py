@@ -103,12 +103,12 @@ def next_counts(  # noqa: PLR0913 - the whole state of a basic canary
 ) -> tuple[int, int]:
     """What a basic canary asks for in this pass: (canary, stable). `same`: the stable ReplicaSet is the canary's own.
 
-    `floor`: what stable keeps in the end, too. `beside`: pods that serve and stay, whatever becomes of the others.
+    `floor`: what stable keeps in the end, too. `beside`: pods out of the surge that serve and stay, whatever becomes of the others.
 
     10 replicas, weight 20, surge 2, unavailable 0, stable 10/10: first (2, 10); once the canary's two are available, (2, 8).
     """
     now, base = canary or _NONE, _NONE if same or stable is None else stable
-    goal, base_goal = canary_split(replicas=replicas, weight=weight, surge=budget.surge, max_weight=max_weight)
+    goal, base_goal = canary_split(replicas=replicas, weight=weight, surge=budget.surge - beside, max_weight=max_weight)
     base_goal = max(base_goal, floor)
     if same or stable is None:
         goal, base_goal = replicas, 0

@@ -31,8 +31,18 @@ def last_of_stable(at: Situation) -> int:
 
 def left_behind(at: Situation) -> dict[str, int]:
     """What stays of versions that are neither new nor stable, by hash: one that was stable a moment ago."""
-    staying = {each.hash: _staying(at, each) for each in at.roles.older}
-    return {hash_label: count for hash_label, count in staying.items() if count}
+    staying: dict[str, int] = {}
+    room = at.budget.surge - last_of_stable(at)
+    for each in at.roles.older:
+        count = min(room, _staying(at, each))
+        if count > 0:
+            staying[each.hash], room = count, room - count
+    return staying
+
+
+def surge_left(at: Situation) -> int:
+    """What of the surge is for the two sides."""
+    return at.budget.surge - sum(left_behind(at).values())
 
 
 def others(at: Situation) -> list[Count]:

@@ -110,7 +110,8 @@ def desired_counts(at: Situation) -> tuple[int, int | None]:
         return _routed(at, stepped_down(at, at.roles.new) if walks else weight)
     if at.roles.stable is None or at.roles.stable is at.roles.new:
         return replicas, None
-    canary, stable = canary_split(replicas=replicas, weight=weight, surge=at.budget.surge, max_weight=at.canary.max_weight)
+    surge = service_pods.surge_left(at)
+    canary, stable = canary_split(replicas=replicas, weight=weight, surge=surge, max_weight=at.canary.max_weight)
     return canary, max(stable, stays_to_the_end(at))
 
 

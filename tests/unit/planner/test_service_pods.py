@@ -1,13 +1,15 @@
 """A basic canary's stable Service is switched once the new version is stable. Until it was seen to be, it leads to somebody."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tidegate_planner.decide import decide
-from tidegate_planner.plan import Plan, ScaleReplicaSet, ShiftTraffic
+from tidegate_planner.plan import CreateReplicaSet, Plan, ScaleReplicaSet, ShiftTraffic
 from tidegate_planner.seen import ReplicaSet, Seen
 from tidegate_planner.simulation.views import NOW, a_set, a_status, a_view, hash_of, services_on
 
@@ -103,15 +105,92 @@ def test_it_looks_again_when_they_may_have_waited_long_enough() -> None:
     assert decide(a_promotion(a_set("v2", 4, 3, revision=2), a_set("v1", 1)), NOW).wake_at == NOW + 300
 
 
-def test_a_third_version_gets_out_beside_the_pods_that_the_service_still_leads_to() -> None:
-    """The second was promoted and broke before the Service was switched, which is why it was not: so nobody may wait for that."""
-    services, steps = services_on(stable="v1", canary="v2"), [{"setWeight": 50}]
-    broken, old = a_set("v2", 4, 0, revision=2), a_set("v1", 1)
-    sizes, status = {"v3": 0, "v2": 4, "v1": 1}, a_status("v2", "v2", 1, steps)
-    for _ in range(20):
-        sets = (a_set("v3", sizes["v3"], revision=3), replace(broken, replicas=sizes["v2"], current=sizes["v2"]), old)
-        plan = decide(a_view("v3", *sets, canary={**NAMED, "steps": steps}, services=services, status=status), NOW)
-        sizes, status = {**sizes, **scaled(plan)}, plan.status
-        assert sizes["v1"] == 1
-        assert sum(sizes.values()) <= 5
-    assert (status["stableRS"], sizes) == (hash_of("v3"), {"v3": 4, "v2": 0, "v1": 1})
+@pytest.mark.parametrize(("replicas", "weight"), [(4, 50), (10, 25)])
+def test_a_third_version_gets_out_beside_the_pods_that_the_service_still_leads_to(replicas: int, weight: int) -> None:
+    """The second was promoted and broke before the Service was switched, which is why it was not: so nobody may wait for that.
+
+    A quarter of ten pods is best met by three beside eight, and there is room for ten."""
+    services, canary = services_on(stable="v1", canary="v2"), {**NAMED, "steps": [{"setWeight": weight}], "maxSurge": 1}
+    sets, status = (a_set("v2", replicas, 0, revision=2), a_set("v1", 1)), a_status("v2", "v2", 1, canary["steps"])
+    for _ in range(40):
+        plan = decide(a_view("v3", *sets, canary=canary, services=services, status=status, spec={"replicas": replicas}), NOW)
+        sets, status = carried_out(sets, plan, serving={"v3", "v1"}), plan.status
+        sizes = {each.hash: each.replicas for each in sets}
+        assert sizes[hash_of("v1")] == 1
+        assert sum(sizes.values()) <= replicas + 1
+    assert (status["stableRS"], sizes) == (hash_of("v3"), {hash_of("v3"): replicas, hash_of("v2"): 0, hash_of("v1"): 1})
+
+
+def test_versions_that_follow_each_other_while_the_service_is_yet_to_be_adopted_do_not_keep_the_last_one_from_its_pods() -> None:
+    """Which of them it may be adopted onto meanwhile nobody can tell; together they have no more than the surge."""
+    sets = (a_set("v1", 1), a_set("v2", 1, revision=2), a_set("v3", 1, revision=3))
+    canary, status = {**NAMED, "maxSurge": 1}, a_status("v3", "v1", None, None)
+    for _ in range(10):
+        plan = decide(a_view("v4", *sets, canary=canary, services=services_on(stable="", canary=""), status=status), NOW)
+        sets, status = carried_out(sets, plan, serving={"v1", "v2", "v3", "v4"}), plan.status
+        assert sum(each.replicas for each in sets) <= 5
+    assert status["stableRS"] == hash_of("v4")
+
+
+@dataclass(frozen=True)
+class Past:
+    """v1 to v3 as they were left when v4 comes."""
+
+    replicas: int
+    surge: int
+    unavailable: int
+    weights: list[int]
+    sizes: tuple[int, int, int]
+    serving: frozenset[str]
+    stable: str
+    choice: str
+
+
+PASTS = st.builds(
+    Past,
+    replicas=st.integers(1, 10),
+    surge=st.integers(0, 3),
+    unavailable=st.integers(0, 2),
+    weights=st.lists(st.sampled_from([1, 25, 50, 99, 100]), max_size=2).map(sorted),
+    sizes=st.tuples(*[st.integers(0, 10)] * 3),
+    serving=st.frozensets(st.sampled_from(["v1", "v2", "v3"])),
+    stable=st.sampled_from(["v1", "v2", "v3"]),
+    choice=st.sampled_from(["", "v1", "v2", "v3"]),
+)
+
+
+@given(PASTS)
+def test_no_version_waits_for_its_service_that_would_be_promoted_without_one(past: Past) -> None:
+    assert is_promoted(past, NAMED) or not is_promoted(past, {})
+
+
+def is_promoted(past: Past, named: Mapping[str, Any]) -> bool:
+    """Whether v4 is, whose pods serve at once, while the Service stays where it is."""
+    sets = tuple(
+        a_set(f"v{number}", size, size if f"v{number}" in past.serving else 0, revision=number)
+        for number, size in enumerate(past.sizes, start=1)
+    )
+    steps = [{"setWeight": weight} for weight in past.weights]
+    canary = {**named, "steps": steps, "maxSurge": past.surge, "maxUnavailable": max(past.unavailable, 1 - past.surge)}
+    services = services_on(stable=past.choice, canary=past.choice) if named else {}
+    status: Mapping[str, Any] = a_status("v4", past.stable, 0 if steps else None, steps)
+    for _ in range(60):
+        seen = a_view("v4", *sets, canary=canary, services=services, status=status, spec={"replicas": past.replicas})
+        plan = decide(seen, NOW)
+        after = carried_out(sets, plan, serving={*past.serving, "v4"})
+        assert sum(each.replicas for each in after) <= max(past.replicas + past.surge, sum(each.replicas for each in sets))
+        if (after, plan.status) == (sets, status):
+            break
+        sets, status = after, plan.status
+    return status["stableRS"] == hash_of("v4")
+
+
+def carried_out(sets: tuple[ReplicaSet, ...], plan: Plan, *, serving: set[str]) -> tuple[ReplicaSet, ...]:
+    """The ReplicaSets with what the plan asks for; pods of versions that serve do so at once."""
+    names = {hash_of(version): version for version in ("v1", "v2", "v3", "v4")}
+    sizes = {each.hash: each.after for each in plan.actions if isinstance(each, ScaleReplicaSet)}
+    created = {each.hash: each.manifest["spec"]["replicas"] for each in plan.actions if isinstance(each, CreateReplicaSet)}
+    newest = max(each.revision for each in sets)
+    kept = [(names[each.hash], sizes.get(each.hash, each.replicas), each.revision) for each in sets]
+    made = [(names[each], size, newest + 1) for each, size in created.items()]
+    return tuple(a_set(name, size, size if name in serving else 0, revision=revision) for name, size, revision in (*kept, *made))
