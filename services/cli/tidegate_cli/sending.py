@@ -28,7 +28,7 @@ from tidegate_cli.outcomes import Verdict, outcome_line
 from tidegate_cli.terminal import Output
 from tidegate_cli.yamls import documents
 
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 15.0  # a server that is there was seen silent for five on a machine that others held
 SERVICE = "cli"
 
 Heard = tuple[RolloutOutcome, Envelope]

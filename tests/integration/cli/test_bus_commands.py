@@ -138,5 +138,5 @@ async def test_no_bus_is_one_clear_line_without_the_password(nats: LocalNats) ->
     process = await asyncio.create_subprocess_exec(*COMMAND, "events", env=environment, stdout=pipe, stderr=pipe)
     out, err = await process.communicate()
     assert (process.returncode, out) == (1, b"")
-    said = "tidegate: no NATS server with JetStream answered at nats://127.0.0.1:1 within 5 s: "
+    said = "tidegate: no NATS server with JetStream answered at nats://127.0.0.1:1 within 15 s: "
     assert err.decode() == f"{said}[Errno 111] Connect call failed ('127.0.0.1', 1)\n"
