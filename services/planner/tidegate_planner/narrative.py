@@ -13,6 +13,7 @@ from tidegate import keys
 from tidegate.messages import OutcomeVerb, Record, RolloutOutcome
 from tidegate.rollout import Pause, SetWeight
 from tidegate_planner.changes import Changes, plan_of
+from tidegate_planner.conditions import HEALTHY
 from tidegate_planner.event_records import EventRecords
 from tidegate_planner.progress import CANARY_PAUSE
 from tidegate_planner.seen import Seen
@@ -38,10 +39,10 @@ class Chapter(Generic[State]):
 
 def narrate(before: Told | None, seen: Seen) -> Chapter[Told]:
     """`before` None: nothing is known of what was told. Then outcomes that the present state implies are told (again), under
-    their fixed ids; Events are not, they would be noise. A rollout without a status is simply new."""
+    their fixed ids; Events are not, they would be noise. A rollout that is new has nothing behind it of which was told."""
     now = snapshot(seen)
     if before is None:
-        before = Told() if not seen.status else _nothing_but_outcomes(now)
+        before = Told() if _is_new(now, seen) else _nothing_but_outcomes(now)
     if now.hash and now.hash not in now.sets:
         # The status is written before its ReplicaSet exists; the revision's number is known only then.
         now = replace(before, phase=now.phase, message=now.message, refused=now.refused)
@@ -57,6 +58,14 @@ def narrate(before: Told | None, seen: Seen) -> Chapter[Told]:
         return Chapter(before)
     changes = Changes(before, now, seen)
     return Chapter(now, tuple(EventRecords(changes).records()), tuple(_Outcomes(changes).outcomes()))
+
+
+def _is_new(now: Told, seen: Seen) -> bool:
+    """It has no status, or one of a first deployment that never was whole: who wrote that did not live to tell."""
+    if not seen.status:
+        return True
+    whole = now.phase == "Healthy" or any(each["type"] == HEALTHY for each in seen.status.get("conditions") or ())
+    return now.promoted and now.annotated <= 1 and len(now.sets) <= 1 and not whole
 
 
 def _nothing_but_outcomes(now: Told) -> Told:

@@ -446,6 +446,16 @@ def test_a_planner_that_knows_nothing_repeats_outcomes_under_the_same_ids_and_no
         assert set(ids(chapter)) <= told, "an id that was never told before"
 
 
+def test_a_first_deployment_of_which_nobody_lived_to_tell_is_told_by_the_next_planner() -> None:
+    """Killed, or relieved, between its first write and its first message."""
+    begun = a_view("v1", a_set("v1", 4, 0), status=a_status("v1", "v1", 4, STEPS, phase="Progressing", **began()), canary=CANARY)
+    first = reading_from(a_view("v1", canary=CANARY)).read(begun)
+    assert "RolloutCompleted" in reasons(first)
+    assert Reader().read(begun) == first
+    conditions = [*begun.status["conditions"], {"type": "Healthy", "status": "False"}]
+    assert reasons(Reader().read(replace(begun, status={**begun.status, "conditions": conditions}))) == []
+
+
 @pytest.mark.parametrize("name", LIFE)
 def test_what_was_told_survives_json(name: str) -> None:
     told = reading_from(LIFE[name]).told
