@@ -1,4 +1,4 @@
-"""The planner put together: caches, worker, handlers, and what wakes what. The only place where its parts meet."""
+"""The planner put together: caches, workers, handlers. The only place where its parts meet."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,6 @@ from tidegate.kube.kinds import (
     SERVICE,
     Kind,
 )
-from tidegate.kube.store import ChangeType
 from tidegate.messages import (
     OUTCOMES,
     PLUGINS,
@@ -41,21 +40,21 @@ from tidegate_planner.experiments import narrative
 from tidegate_planner.experiments.apply import Applier as ExperimentApplier
 from tidegate_planner.experiments.decide import decide as decide_experiment
 from tidegate_planner.experiments.observe import Observer as ExperimentObserver
-from tidegate_planner.observe import BY_OWNER, ORPHANS, Observer, World
+from tidegate_planner.observe import Observer, World
 from tidegate_planner.outside import Outside
 from tidegate_planner.podlists import Pods
-from tidegate_planner.readings import analyses_of, instance_of, orphaned_in, owners_of, service_names, slim_replica_set
+from tidegate_planner.readings import slim_replica_set
 from tidegate_planner.requests import Requests
-from tidegate_planner.router_objects import WatchedKinds, keys_of, named_by, slim
+from tidegate_planner.router_objects import WatchedKinds, slim
 from tidegate_planner.seen import Traffic
 from tidegate_planner.step_calls import Answer
 from tidegate_planner.telling import OF_ROLLOUTS, Story, Teller
+from tidegate_planner.wakes import Wakes
 from tidegate_planner.worker import Passes, worker_on
 from tidegate_planner.workload_reads import Workloads
-from tidegate_planner.workloads import reference_of, slim_workload
+from tidegate_planner.workloads import slim_workload
 
 Slim = Callable[[dict[str, Any]], dict[str, Any]]
-BY_SERVICE, BY_TEMPLATE, BY_WORKLOAD, BY_ROUTER_OBJECT = "service", "template", "workload", "routerObject"
 FEED_PATIENCE = 5.0  # seconds to wait for what was said before; NATS may be away, and a rollout must not wait for it
 
 
@@ -128,7 +127,18 @@ class Planner:
                 clock=time.time,
             )
         )
-        self._wire()
+        self._wakes = Wakes(
+            rollouts=self._rollouts,
+            replica_sets=self._replica_sets,
+            services=self._services,
+            runs=self._runs,
+            experiments=self._experiments,
+            templates=templates,
+            instance=service.settings.instance_id,
+            wake_rollout=self._worker.wake,
+            wake_experiment=self._experimenter.wake,
+        )
+        self._wakes.wire()
 
     async def start(self) -> Reactions:
         """Fill the caches, hear what was told before, then decide. Returns what the bus is to be asked for."""
@@ -184,94 +194,18 @@ class Planner:
         self._worker.share_with(members, me)
         self._experimenter.share_with(members, me)
 
-    # --- what wakes what -----------------------------------------------------------------------------------------------
-
-    def _wire(self) -> None:
-        self._replica_sets.add_index(BY_OWNER, owners_of)
-        self._replica_sets.add_index(ORPHANS, orphaned_in)
-        for cache in (self._runs, self._experiments, self._services):
-            cache.add_index(BY_OWNER, owners_of)
-        self._rollouts.add_index(BY_SERVICE, lambda rollout: [_scoped(rollout, name) for name in service_names(rollout)])
-        self._rollouts.add_index(BY_TEMPLATE, lambda rollout: ["any"] if analyses_of(rollout) else [])
-        self._rollouts.add_index(BY_ROUTER_OBJECT, lambda rollout: [named.key for named in named_by(rollout)])
-        self._experiments.add_index(BY_TEMPLATE, lambda experiment: ["any"] if experiment["spec"].get("analyses") else [])
-        self._rollouts.on_change(self._wake_changed)
-        self._experiments.on_change(self._wake_changed_experiment)
-        for cache in (self._replica_sets, self._runs, self._experiments, self._services):
-            cache.on_change(self._wake_owners)
-        self._services.on_change(lambda _type, old, new: self._wake_users(new or old))
-        for cache in (self._templates, self._cluster_templates):
-            cache.on_change(lambda _type, _old, _new: self._wake_analysed())
-        self._rollouts.add_index(BY_WORKLOAD, _referred_in)
-
-    def _wake(self, rollout: dict[str, Any] | None) -> None:
-        if rollout is not None and instance_of(rollout) == self._world.instance:
-            self._worker.wake((rollout["metadata"]["namespace"], rollout["metadata"]["name"]))
-
-    def _wake_changed(self, _type: ChangeType, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
-        """The former one too: its label may have handed it to another instance, and then it must be let go."""
-        self._wake(old)
-        self._wake(new)
-        for experiment in self._experiments.by_index(BY_OWNER, (new or old or {"metadata": {"uid": ""}})["metadata"]["uid"]):
-            self._wake_experiment(experiment)  # its pods go when the Rollout's traffic is seen to have left them
-
-    def _wake_experiment(self, experiment: dict[str, Any] | None) -> None:
-        if experiment is not None and instance_of(experiment) == self._world.instance:
-            self._experimenter.wake((experiment["metadata"]["namespace"], experiment["metadata"]["name"]))
-
-    def _wake_changed_experiment(self, _type: ChangeType, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
-        self._wake_experiment(old)
-        self._wake_experiment(new)
-
-    def _wake_owners(self, _type: ChangeType, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
-        self._wake_owner(old)
-        self._wake_owner(new)
-
-    def _wake_owner(self, child: dict[str, Any] | None) -> None:
-        for owner in (child or {"metadata": {}})["metadata"].get("ownerReferences") or ():
-            if child is None or owner.get("kind") not in {ROLLOUT.kind, EXPERIMENT.kind}:
-                continue
-            place = (child["metadata"]["namespace"], owner["name"])
-            if owner["kind"] == ROLLOUT.kind:
-                self._wake(self._rollouts.get(*place))
-            else:
-                self._wake_experiment(self._experiments.get(*place))
-
-    def _wake_users(self, service: dict[str, Any] | None) -> None:
-        if service is not None:
-            for rollout in self._rollouts.by_index(BY_SERVICE, _scoped(service, service["metadata"]["name"])):
-                self._wake(rollout)
+    # --- caches made when somebody needs them, and what is heard ------------------------------------------------------------
 
     def _workload_cache(self, kind: Kind) -> Cache:
         cache = self._cache(kind, slim=slim_workload)
-        cache.on_change(lambda _type, old, new: self._wake_referrers(kind, old, new))
+        cache.on_change(lambda _type, old, new: self._wakes.referrers(kind, old, new))
         return cache
-
-    def _wake_referrers(self, kind: Kind, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
-        """Of a workload's own pods, which come and go without a new generation, nobody needs to know."""
-        changed = new or old
-        if changed is None or (old and new and old["metadata"].get("generation") == new["metadata"].get("generation")):
-            return
-        key = _scoped(changed, f"{kind.group}/{kind.kind}/{changed['metadata']['name']}")
-        for rollout in self._rollouts.by_index(BY_WORKLOAD, key):
-            self._wake(rollout)
 
     def _router_cache(self, kind: Kind) -> Cache:
         """A kind whose CRD need not be installed."""
         cache = Cache(self._kube, kind, namespace=self._settings.namespace, slim=slim, optional=True)
-        cache.on_change(lambda _type, old, new: self._wake_naming(kind, new or old))
+        cache.on_change(lambda _type, old, new: self._wakes.naming(kind, new or old))
         return cache
-
-    def _wake_naming(self, kind: Kind, changed: dict[str, Any] | None) -> None:
-        for key in () if changed is None else keys_of(changed, kind):
-            for rollout in self._rollouts.by_index(BY_ROUTER_OBJECT, key):
-                self._wake(rollout)
-
-    def _wake_analysed(self) -> None:
-        for rollout in self._rollouts.by_index(BY_TEMPLATE, "any"):
-            self._wake(rollout)
-        for experiment in self._experiments.by_index(BY_TEMPLATE, "any"):
-            self._wake_experiment(experiment)
 
     def _hear_traffic(self, message: Message, _envelope: Envelope) -> None:
         if isinstance(message, TrafficRequested):
@@ -287,7 +221,7 @@ class Planner:
                 status={field: value for report in message.reports for field, value in report.status.items()},
             )
             self._world.hear_traffic(message.uid, traffic)
-            self._wake(self._rollouts.get(message.namespace, message.name))
+            self._wakes.rollout(self._rollouts.get(message.namespace, message.name))
 
     def _hear_plugin(self, message: Message, _envelope: Envelope) -> None:
         rollout = self._rollouts.get(message.namespace, message.name)
@@ -300,7 +234,7 @@ class Planner:
                 status=message.status,
             )
             self._world.step_answers.setdefault(rollout["metadata"]["uid"], {})[message.plugin] = answer
-            self._wake(rollout)
+            self._wakes.rollout(rollout)
 
     def _hear_told(self, message: Message, _envelope: Envelope) -> None:
         if isinstance(message, EventsRecorded):
@@ -311,13 +245,3 @@ class Planner:
     def _cache(self, kind: Kind, *, labels: str | None = None, slim: Slim | None = None, namespaced: bool = True) -> Cache:
         namespace = self._settings.namespace if namespaced else None
         return Cache(self._kube, kind, namespace=namespace, labels=labels, slim=slim)
-
-
-def _referred_in(rollout: dict[str, Any]) -> list[str]:
-    """Index: the workload that a Rollout takes its pods from."""
-    reference = reference_of(rollout)
-    return [] if reference is None else [_scoped(rollout, f"{reference.group}/{reference.kind}/{reference.name}")]
-
-
-def _scoped(obj: dict[str, Any], name: str) -> str:
-    return f"{obj['metadata']['namespace']}/{name}"
