@@ -18,12 +18,12 @@ from tidegate.kube.patches import merge_difference
 from tidegate_planner import plan as plans
 from tidegate_planner.asking import Asking, Sends
 from tidegate_planner.memory import Memory
-from tidegate_planner.observe import World
 from tidegate_planner.outside import Outside
 from tidegate_planner.plan import Action, Plan
 from tidegate_planner.pods import waiting_containers
 from tidegate_planner.replica_set_writes import ReplicaSetWrites
 from tidegate_planner.seen import Seen
+from tidegate_planner.world import World
 from tidegate_planner.writing import Noted, Refused, Writes, note_namesake
 
 Json = Mapping[str, Any]

@@ -40,7 +40,7 @@ from tidegate_planner.experiments import narrative
 from tidegate_planner.experiments.apply import Applier as ExperimentApplier
 from tidegate_planner.experiments.decide import decide as decide_experiment
 from tidegate_planner.experiments.observe import Observer as ExperimentObserver
-from tidegate_planner.observe import Observer, World
+from tidegate_planner.observe import Observer
 from tidegate_planner.outside import Outside
 from tidegate_planner.podlists import Pods
 from tidegate_planner.readings import slim_replica_set
@@ -53,6 +53,7 @@ from tidegate_planner.wakes import Wakes
 from tidegate_planner.worker import Passes, worker_on
 from tidegate_planner.workload_reads import Workloads
 from tidegate_planner.workloads import slim_workload
+from tidegate_planner.world import World
 
 Slim = Callable[[dict[str, Any]], dict[str, Any]]
 FEED_PATIENCE = 5.0  # seconds to wait for what was said before; NATS may be away, and a rollout must not wait for it

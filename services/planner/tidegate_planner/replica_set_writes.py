@@ -17,8 +17,8 @@ from tidegate.kube.patches import pointer
 from tidegate.rollout import number_in
 from tidegate_planner import plan as plans
 from tidegate_planner.memory import Memory
-from tidegate_planner.observe import World
 from tidegate_planner.seen import Seen
+from tidegate_planner.world import World
 from tidegate_planner.writing import Noted, Writes, note_namesake
 
 Json = Mapping[str, Any]

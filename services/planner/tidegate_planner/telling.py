@@ -17,8 +17,8 @@ from tidegate import keys
 from tidegate.errors import GiveUp, Retry
 from tidegate.messages import EventsRecorded, Message, Record
 from tidegate_planner.narrative import Chapter, Outcome, narrate
-from tidegate_planner.observe import Key
 from tidegate_planner.told import told_from_json
+from tidegate_planner.world import Key
 
 LINGER = 0.05  # seconds in which the news of one rollout are gathered into one message: a third of the messages of a fast one
 RETRY_AFTER = 1.0

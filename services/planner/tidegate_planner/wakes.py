@@ -12,10 +12,10 @@ from tidegate.kube.cache import Cache
 from tidegate.kube.kinds import EXPERIMENT, ROLLOUT, Kind
 from tidegate.kube.store import ChangeType
 from tidegate.worker import Key
-from tidegate_planner.observe import BY_OWNER, ORPHANS
 from tidegate_planner.readings import analyses_of, instance_of, orphaned_in, owners_of, service_names
 from tidegate_planner.router_objects import keys_of, named_by
 from tidegate_planner.workloads import reference_of
+from tidegate_planner.world import BY_OWNER, ORPHANS
 
 BY_SERVICE, BY_TEMPLATE, BY_WORKLOAD, BY_ROUTER_OBJECT = "service", "template", "workload", "routerObject"
 

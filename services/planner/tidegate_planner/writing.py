@@ -3,9 +3,9 @@
 from typing import Any, Protocol
 
 from tidegate.kube.kinds import Kind
-from tidegate_planner.observe import World
 from tidegate_planner.pods import Lists
 from tidegate_planner.seen import Seen
+from tidegate_planner.world import World
 
 
 class Writes(Lists, Protocol):

@@ -9,9 +9,9 @@ from tidegate.messages import Message, ServiceTarget, TrafficRequested
 from tidegate_planner.apply import Applier
 from tidegate_planner.asking import RESEND_AFTER
 from tidegate_planner.memory import Memory
-from tidegate_planner.observe import World
 from tidegate_planner.plan import Plan, ShiftTraffic
 from tidegate_planner.seen import Seen, Traffic
+from tidegate_planner.world import World
 
 
 @dataclass

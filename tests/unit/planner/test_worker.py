@@ -11,13 +11,14 @@ from tidegate.worker import LONGEST_RETRY
 from tidegate_planner.apply import Applier
 from tidegate_planner.decide import decide
 from tidegate_planner.memory import Memory
-from tidegate_planner.observe import Key, Observer
+from tidegate_planner.observe import Observer
 from tidegate_planner.plan import Plan
 from tidegate_planner.router_objects import NotYet
 from tidegate_planner.seen import Seen
 from tidegate_planner.simulation.views import NOW, a_set, a_status, a_view
 from tidegate_planner.telling import Teller
 from tidegate_planner.worker import LAZY_FOR, Passes, worker_on
+from tidegate_planner.world import Key
 from tidegate_planner.writing import Refused
 
 ME, OTHER = "planner-a", "planner-b"

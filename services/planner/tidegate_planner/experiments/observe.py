@@ -6,8 +6,9 @@ from typing import Any
 from tidegate import keys
 from tidegate_planner.experiments.seen import Seen, Service
 from tidegate_planner.experiments.spec import problem_in, spec_of
-from tidegate_planner.observe import BY_OWNER, Key, World, looked_up_templates
+from tidegate_planner.observe import looked_up_templates
 from tidegate_planner.readings import analysis_run_of, instance_of, replica_set_of
+from tidegate_planner.world import BY_OWNER, Key, World
 
 Json = Mapping[str, Any]
 

@@ -24,7 +24,7 @@ from tidegate.kube.memory import Call, Feed, MemoryKube
 from tidegate.messages import Message
 from tidegate_planner.apply import Applier
 from tidegate_planner.memory import Memory
-from tidegate_planner.observe import BY_OWNER, ORPHANS, Key, Observer, World
+from tidegate_planner.observe import Observer
 from tidegate_planner.outside import Outside
 from tidegate_planner.plan import Action, Plan
 from tidegate_planner.podlists import Pods
@@ -33,6 +33,7 @@ from tidegate_planner.router_objects import WatchedKinds
 from tidegate_planner.seen import Seen
 from tidegate_planner.simulation.scheduler import START
 from tidegate_planner.workloads import slim_workload
+from tidegate_planner.world import BY_OWNER, ORPHANS, Key, World
 
 NAMESPACE = "default"
 KINDS = (ROLLOUT, REPLICA_SET, SERVICE, ANALYSIS_RUN, ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, EXPERIMENT)
