@@ -233,7 +233,7 @@ class Fleet:
         for name in self.names:
             await self._judge_end(name)
             if whole_story:
-                await self.scene.until_told(name, "completed", revision=2)
+                await self._until_all_is_told(name)
         await self._quiet()
         for name in self.names:
             self._judge_story(name, whole=whole_story)
@@ -264,15 +264,34 @@ class Fleet:
 
             await eventually(chosen, lambda found: found == stable, what=f"{name}-stable to lead to {stable}")
         if kind.shifts:
-            route = await kube.get(HTTP_ROUTE, namespace, name)
-            weights = {each["name"]: each["weight"] for each in route["spec"]["rules"][0]["backendRefs"]}
-            assert weights == {f"{name}-stable": 100, f"{name}-canary": 0}, f"the route of {name} sends {weights}"
+
+            async def weights() -> dict[str, int]:
+                route = await kube.get(HTTP_ROUTE, namespace, name)
+                return {each["name"]: each["weight"] for each in route["spec"]["rules"][0]["backendRefs"]}
+
+            wanted = {f"{name}-stable": 100, f"{name}-canary": 0}
+            await eventually(weights, lambda found: found == wanted, what=f"the route of {name} to send {wanted}")
 
     async def _judge_verdict(self, name: str) -> None:
         """One run, however often it was asked for."""
         runs, _ = await self.scene.kube.list(ANALYSIS_RUN, self.scene.namespace)
         phases = [each["status"]["phase"] for each in runs if each["metadata"]["ownerReferences"][0]["name"] == name]
         assert phases == ["Successful"] * self.kind_of(name).measures, f"the runs of {name} are {phases}"
+
+    async def _until_all_is_told(self, name: str) -> None:
+        """Its end alone is not enough: what one that died had not told is told by another, in its time."""
+        story = set(self._story_of(name))
+
+        async def missing() -> set[str]:
+            return story - set(self._told_of(name))
+
+        await eventually(missing, lambda found: not found, what=f"all of what {name} has to tell")
+
+    def _story_of(self, name: str) -> list[str]:
+        return story_of(self.plan_of(name), self.kind_of(name))
+
+    def _told_of(self, name: str) -> list[str]:
+        return [_words(each) for each in self.scene.outcomes.of(self.scene.namespace, name, revision=2)]
 
     async def _quiet(self) -> None:
         """Until nothing more is told: what comes after the end must be true, too."""
@@ -283,8 +302,7 @@ class Fleet:
 
     def _judge_story(self, name: str, *, whole: bool) -> None:
         """Their order may differ where a process died between two of them: consumers have the time and the step."""
-        told = [_words(each) for each in self.scene.outcomes.of(self.scene.namespace, name, revision=2)]
-        story = story_of(self.plan_of(name), self.kind_of(name))
+        told, story = self._told_of(name), self._story_of(name)
         assert not set(told) - set(story), f"{name} told what did not happen: {told}"
         for each in set(told):
             assert told.count(each) <= story.count(each), f"{each} of {name} came under two ids: {told}"
