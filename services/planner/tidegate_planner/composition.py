@@ -1,11 +1,12 @@
 """The planner put together: caches, workers, handlers. The only place where its parts meet."""
 
 import asyncio
-import contextlib
 import random
 import time
 from collections.abc import Callable
 from typing import Any, Self
+
+import structlog
 
 from tidegate import keys
 from tidegate.bus import PLANNER_ANSWERS, PLANNER_REQUESTS, Envelope, wildcard
@@ -54,6 +55,8 @@ from tidegate_planner.worker import Passes, worker_on
 from tidegate_planner.workload_reads import Workloads
 from tidegate_planner.workloads import slim_workload
 from tidegate_planner.world import World
+
+log = structlog.get_logger(__name__)
 
 Slim = Callable[[dict[str, Any]], dict[str, Any]]
 FEED_PATIENCE = 5.0  # seconds to wait for what was said before; NATS may be away, and a rollout must not wait for it
@@ -154,8 +157,10 @@ class Planner:
         self._world.least_fence = min(cache.first_version for cache in self.caches)
         for teller in (self._teller, self._experiment_teller):
             teller.wait_for(told.caught_up)
-        with contextlib.suppress(TimeoutError):
+        try:
             await asyncio.wait_for(asyncio.gather(told.caught_up.wait(), answers.caught_up.wait()), FEED_PATIENCE)
+        except TimeoutError:
+            log.warning("what was said before is not heard yet", next="rollouts go on, and are told of once it is")
         members = self._bus.members("planner", lambda live: self._share_with(live, members.me))
         self._share_with(members.live, members.me)
         self._worker.start()
