@@ -94,6 +94,11 @@ def test_the_audit_log_says_who_wrote_what_with_which_user_agent(control_plane: 
     assert {"kube-controller-manager", "kube-scheduler"} <= agents
 
 
+def test_the_audit_log_stays_one_file_however_long_it_grows(control_plane: ControlPlane) -> None:
+    command = Path(f"/proc/{control_plane.pids['kube-apiserver']}/cmdline").read_text().split("\0")
+    assert "--audit-log-maxsize=0" in command
+
+
 @pytest.mark.parametrize(("left", "kept"), [(b'{"a":1}\n{"b', b'{"a":1}\n'), (b'{"a":1}\n', b'{"a":1}\n'), (b'{"a', b"")])
 def test_a_line_left_half_written_by_a_killed_api_server_does_not_spoil_the_next(left: bytes, kept: bytes, tmp_path: Path) -> None:
     log = tmp_path / "audit.log"
