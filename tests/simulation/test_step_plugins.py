@@ -18,6 +18,10 @@ def test_fifty_random_rollouts_with_plugins_keep_every_promise(first: int) -> No
     assert broken == {}
 
 
+def test_two_planners_of_which_one_has_heard_less_from_the_routers_do_not_write_the_status_to_and_fro() -> None:
+    assert outcome_of(plugin_scenario_of(903_871)).reason == ""
+
+
 def plugin(name: str) -> dict:
     return {"plugin": {"name": name}}
 

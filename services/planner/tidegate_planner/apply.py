@@ -62,6 +62,8 @@ class Applier:
             self.world.waiting.pop(seen.uid, None)  # what was found is about pods that nobody waits for any more
         try:
             postponed = await self._write_status(seen, plan, memory, lazy_for=lazy_for)
+            if not postponed:
+                self.world.tell_traffic(seen.uid, seen.traffic)
             lanes = (self._drive(seen, lane, memory) for lane in _lanes(plan.actions))
             ends = await asyncio.gather(*lanes, return_exceptions=True)
             for error in (end for end in ends if end is not None):

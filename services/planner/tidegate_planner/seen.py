@@ -4,7 +4,7 @@ Rule of this file: values only. `observe` fills them from the caches, the simula
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -88,7 +88,8 @@ class Traffic:
     answered yet.
 
     `message` says which router, and what it waits for; `status` are fields that routers give to the Rollout's status. `fence` is
-    the request's, which orders answers as it orders requests.
+    the request's, which orders answers as it orders requests. `told`: this planner has had it in the status; where it is missing
+    there since, another has heard of the same request that it is done.
     """
 
     digest: str
@@ -97,6 +98,7 @@ class Traffic:
     verified: bool | None = None
     message: str = ""
     status: Json = field(default_factory=dict)
+    told: bool = field(default=False, compare=False)
 
     def overrules(self, held: "Traffic | None") -> bool:
         """A late answer says where the traffic was, not where it is: the newest request's counts, and of that that it is done."""
@@ -111,6 +113,11 @@ def once_asked(held: Traffic | None, *, digest: str, fence: int) -> Traffic:
     if held is not None and (held.digest == digest or fence < held.fence):
         return held
     return Traffic(digest=digest, state=ASKED, fence=fence)
+
+
+def once_told(held: Traffic | None, told: Traffic | None) -> Traffic | None:
+    """What is known once the status says `told`: the same, unless there has been news meanwhile, which is not told yet."""
+    return replace(told, told=True) if told is not None and held is told else held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

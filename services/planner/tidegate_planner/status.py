@@ -136,13 +136,15 @@ def _set_traffic(at: Situation, held: Conditions) -> None:
     """There only while traffic is seen not to be where it was asked to go: which router, what it waits for, and since when.
 
     A request that is still on its way is nothing to tell: every step would cost two writes more. What was told before stays until
-    the request is known to be done: a planner that has yet to hear of it must not contradict one that has.
+    the request is known to be done: a planner that has yet to hear of it must not contradict one that has. Nor is it told again.
     """
     request = strategy_of(at).request(at)
     awaited = routing.awaited(at, request)
     if awaited is None:
         if request is None or routing.answered(at, request):
             held.remove(conditions.TRAFFIC_SHIFTED)
+        return
+    if awaited.told and not held.get(conditions.TRAFFIC_SHIFTED):
         return
     reason = conditions.TRAFFIC_FAILED if awaited.state == "failed" else conditions.TRAFFIC_PENDING
     message = (awaited.message or awaited.state)[:LONGEST_MESSAGE]

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from tidegate.messages import TrafficRequested
 from tidegate.plugins import Plugins
 from tidegate_planner.router_objects import Nowhere, RouterObjects
-from tidegate_planner.seen import Traffic, WaitingContainer, once_asked
+from tidegate_planner.seen import Traffic, WaitingContainer, once_asked, once_told
 from tidegate_planner.step_calls import Answer
 
 Json = Mapping[str, Any]
@@ -58,6 +58,11 @@ class World:
     def ask_traffic(self, uid: str, request: TrafficRequested) -> None:
         """By this process or another: what was answered before is no news of it."""
         self.traffic[uid] = once_asked(self.traffic.get(uid), digest=request.digest, fence=request.fence)
+
+    def tell_traffic(self, uid: str, told: Traffic | None) -> None:
+        held = once_told(self.traffic.get(uid), told)
+        if held is not None:
+            self.traffic[uid] = held
 
     def hear_traffic(self, uid: str, told: Traffic) -> None:
         if told.overrules(self.traffic.get(uid)):

@@ -34,6 +34,7 @@ from tidegate_planner.plan import (
     TerminateAnalysis,
 )
 from tidegate_planner.replica_set_writes import CREATE_AGAIN_AFTER
+from tidegate_planner.seen import Traffic
 from tidegate_planner.simulation.shell import NAMESPACE, Shell
 from tidegate_planner.writing import Refused
 
@@ -190,6 +191,23 @@ async def test_actions_are_carried_out_while_counts_lag(shell: Shell) -> None:
     a_replica_set(shell)
     await shell.applier.apply(shell.see(), Plan(status=COUNTED, actions=(scale(3),)), Memory(), lazy_for=1.0)
     assert shell.stored(REPLICA_SET, "web-abc")["spec"]["replicas"] == 3
+
+
+async def test_what_the_shifter_said_counts_as_told_once_the_status_with_it_is_written(shell: Shell) -> None:
+    shell.put(ROLLOUT, {**a_rollout(), "status": CALM})
+    uid = shell.see().uid
+    shell.world.hear_traffic(uid, Traffic(digest="d", state="failed"))
+    seen = shell.see()
+    assert await shell.applier.apply(seen, Plan(status=COUNTED), Memory(), lazy_for=1.0) is True
+    assert not told(shell, uid)
+    await shell.applier.apply(seen, Plan(status=COUNTED), Memory(), lazy_for=0)
+    assert told(shell, uid)
+    shell.world.hear_traffic(uid, Traffic(digest="d", state="failed"))
+    assert not told(shell, uid)
+
+
+def told(shell: Shell, uid: str) -> bool:
+    return shell.world.traffic[uid].told
 
 
 def condition(kind: str, status: str = "True", reason: str = "R", message: str = "") -> dict[str, str]:

@@ -9,7 +9,7 @@ from tidegate.durations import rfc3339
 from tidegate.messages import TrafficRequested
 from tidegate_planner.decide import decide
 from tidegate_planner.plan import ScaleReplicaSet, ShiftTraffic
-from tidegate_planner.seen import Seen, Traffic, once_asked
+from tidegate_planner.seen import Seen, Traffic, once_asked, once_told
 from tidegate_planner.simulation.views import NOW, a_set, a_status, a_view, hash_of, services_on
 
 STEPS: list[Any] = [{"setWeight": 25}, {"pause": {}}]
@@ -139,3 +139,20 @@ def test_an_answer_does_not_count_again_when_the_wish_goes_back_to_it() -> None:
 def test_a_request_that_is_heard_late_takes_nothing_from_a_newer_answer() -> None:
     newest = Traffic(digest="b", state="applied", fence=9)
     assert once_asked(newest, digest="a", fence=5) == newest
+
+
+def test_what_this_planner_told_and_another_took_back_is_not_told_again_before_there_is_news() -> None:
+    """Each would else write what it knows, a hundred times a second, until the late answer has come to both."""
+    assert condition(decide(canary(answer("failed", told=True)), NOW).status) is None
+    assert condition(decide(canary(answer("failed")), NOW).status) is not None
+    stuck = decide(canary(answer("failed")), NOW).status
+    assert condition(decide(canary(answer("failed", told=True), before=stuck), NOW + 5).status) == condition(stuck)
+
+
+def test_an_answer_that_came_while_another_was_written_is_not_told_yet() -> None:
+    first, second = answer("failed"), answer("failed")
+    assert once_told(first, first) == replace(first, told=True)
+    held = once_told(second, first)
+    assert held is not None
+    assert not held.told
+    assert once_told(first, None) is first

@@ -38,7 +38,7 @@ from tidegate_planner.plan import (
     TerminateExperiment,
 )
 from tidegate_planner.podneeds import needs_pods, with_pods
-from tidegate_planner.seen import Seen, Traffic, WaitingContainer, once_asked
+from tidegate_planner.seen import Seen, Traffic, WaitingContainer, once_asked, once_told
 from tidegate_planner.simulation.model import Cluster
 from tidegate_planner.simulation.objects import DEPLOYMENTS, ROLLOUTS, SETS, WATCHED, RefusedError, Rollout
 from tidegate_planner.simulation.readings import seen_of
@@ -162,6 +162,8 @@ class PlannerProcess:
     def _write(self, seen: Seen, plan: Plan, waiting: list[Action | None], life: int) -> None:
         if life != self._life:
             return
+        if None not in waiting:
+            self.traffic = once_told(self.traffic, seen.traffic)
         if not waiting:
             self._end()
             return
