@@ -45,7 +45,7 @@ class Clock:
 
 
 async def test_a_hundred_who_ask_at_once_are_one_question() -> None:
-    questions, ask = Questions(), Asked(waits=True)
+    questions, ask = Questions(clock=Clock()), Asked(waits=True)
     waiting = [asyncio.create_task(questions.answered(b"q", ask, oldest=0.0)) for _ in range(100)]
     await asyncio.sleep(0)
     ask.go.set()
@@ -76,7 +76,7 @@ async def test_a_question_that_is_long_under_way_is_not_joined() -> None:
 
 
 async def test_a_failure_is_told_to_all_who_wait_and_is_not_kept() -> None:
-    questions, tries = Questions(), 0
+    questions, tries = Questions(clock=Clock()), 0
 
     async def fail() -> Measured:
         nonlocal tries
@@ -92,7 +92,7 @@ async def test_a_failure_is_told_to_all_who_wait_and_is_not_kept() -> None:
 
 
 async def test_who_stops_waiting_disturbs_nobody_and_the_last_one_ends_the_question() -> None:
-    questions, ask = Questions(), Asked(waits=True)
+    questions, ask = Questions(clock=Clock()), Asked(waits=True)
     first, second = (asyncio.create_task(questions.answered(b"q", ask, oldest=0.0)) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()

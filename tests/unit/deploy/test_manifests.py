@@ -23,7 +23,7 @@ RBAC_KINDS = {"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
 def built(overlay: str) -> tuple[dict[str, Any], ...]:
     kubectl = Path(sys.executable).parent / "kubectl"
     command = [str(kubectl), "kustomize", str(ROOT / "deploy" / "overlays" / overlay)]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert ran.returncode == 0, ran.stderr
     return tuple(yaml.safe_load_all(ran.stdout))
 

@@ -258,7 +258,7 @@ def kustomized(folder: Path, *, overlay: str, component: str) -> list[dict[str, 
     document["components"] = [os.path.relpath(original / component, folder.resolve())]
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(document))
     command = [str(Path(sys.executable).parent / "kubectl"), "kustomize", str(folder)]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert ran.returncode == 0, ran.stderr
     return list(yaml.safe_load_all(ran.stdout))
 
