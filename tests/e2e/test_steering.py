@@ -54,7 +54,7 @@ async def test_aborted_it_stays_aborted_when_it_is_scaled(scene: Scene) -> None:
     await scene.command("web", "abort")
     await scene.until_told("web", "rolled-back", revision=2)
     await scene.patch("web", {"spec": {"replicas": 5}})
-    await eventually(lambda: sizes(scene), lambda seen: seen.get(BLUE) == 5, what="five blue pods")
+    await eventually(lambda: sizes(scene), lambda seen: seen == {BLUE: 5}, what="five blue pods and no other")
     await asyncio.sleep(1)
     assert await sizes(scene) == {BLUE: 5}
     assert degraded("RolloutAborted")(await scene.rollout("web"))
@@ -72,8 +72,9 @@ async def test_promoted_in_full_it_asks_nobody_any_more(scene: Scene) -> None:
 
 
 async def test_a_version_that_never_gets_ready_meets_its_deadline_and_the_next_one_gets_out(scene: Scene) -> None:
-    await scene.apply(a_rollout(steps=({"setWeight": 34},), progressDeadlineSeconds=5, progressDeadlineAbort=True))
+    await scene.apply(a_rollout(steps=({"setWeight": 34},), progressDeadlineAbort=True))
     await scene.until("web", healthy_on(BLUE))
+    await scene.patch("web", {"spec": {"progressDeadlineSeconds": 5}})  # for none but the one that meets it
     await scene.request_image("web", "demo:bad")
     await scene.until("web", degraded("RolloutAborted"))
     await scene.until_told("web", "degraded", revision=2)
@@ -81,6 +82,7 @@ async def test_a_version_that_never_gets_ready_meets_its_deadline_and_the_next_o
     await scene.until_told("web", "rolled-back", revision=2)
     assert "completed" not in verbs(scene, "web", 2)
 
+    await scene.patch("web", {"spec": {"progressDeadlineSeconds": 600}})
     await scene.request_image("web", YELLOW)
     await scene.until("web", healthy_on(YELLOW))
 
@@ -97,8 +99,7 @@ async def test_a_second_revision_takes_the_place_of_the_first_and_blue_keeps_ser
     await at_the_gate(scene)
     await scene.request_image("web", GREEN)
     await scene.until("web", paused_at(1, image=GREEN))
-    left = await eventually(lambda: sizes(scene), lambda seen: YELLOW not in seen, what="the yellow pod to go")
-    assert left == {BLUE: 2, GREEN: 1}
+    await eventually(lambda: sizes(scene), lambda seen: seen == {BLUE: 2, GREEN: 1}, what="the yellow pod to go")
     await scene.command("web", "promote")
     await scene.until("web", healthy_on(GREEN))
     await scene.until_told("web", "completed", revision=3)

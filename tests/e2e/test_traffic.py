@@ -94,7 +94,8 @@ async def test_no_step_passes_before_the_traffic_was_seen_to_move(scene: Scene) 
 
 
 async def test_the_deadline_fires_though_the_traffic_cannot_be_moved(scene: Scene) -> None:
-    await on_blue_without_its_route(scene, progressDeadlineSeconds=4, progressDeadlineAbort=True)
+    await on_blue_without_its_route(scene, progressDeadlineAbort=True)
+    await scene.patch("web", {"spec": {"progressDeadlineSeconds": 4}})  # blue had all the time it needed
     await scene.request_image("web", YELLOW)
     await scene.until("web", degraded("RolloutAborted"))
 
