@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
+from tidegate.keys import POD_TEMPLATE_HASH
 from tidegate.kube.kinds import DEPLOYMENT, POD, SERVICE, Object
 from tidegate.testing import Scene, a_deployment, a_referring_rollout, a_rollout, a_service, eventually, healthy_on
 
@@ -61,10 +62,14 @@ async def test_a_live_deployment_is_taken_over_without_a_gap(scene: Scene) -> No
         await asyncio.sleep(1)
     assert min(counts) >= 3
     (ours,) = await scene.replica_sets("web")
-    chosen = (await scene.kube.get(SERVICE, scene.namespace, "web"))["spec"]["selector"]
-    assert chosen["rollouts-pod-template-hash"] == rollout["status"]["stableRS"] == ours["metadata"]["labels"][
-        "rollouts-pod-template-hash"
-    ]
+    stable = rollout["status"]["stableRS"]
+    assert ours["metadata"]["labels"][POD_TEMPLATE_HASH] == stable
+
+    async def chosen() -> str | None:
+        selector: dict[str, str] = (await scene.kube.get(SERVICE, scene.namespace, "web"))["spec"]["selector"]
+        return selector.get(POD_TEMPLATE_HASH)
+
+    await eventually(chosen, lambda seen: seen == stable, what="the Service to lead to the rollout's pods")
 
     assert (await scene.request_image("web", YELLOW)).accepted
     await scene.until_told("web", "completed", revision=2)
