@@ -43,7 +43,7 @@ def calls(rollout: Object) -> list[Object]:
 async def test_a_canary_goes_on_by_plugins_of_all_three_kinds_one_of_them_killed_meanwhile(
     scene: Scene, plugin: Plugin, window: Endpoint, tmp_path: Path
 ) -> None:
-    window.answer("/may-go-on", Reply(503), Reply(200))
+    window.answer("/may-go-on", Reply(503))
     metric = {"name": "load", "successCondition": "result.load >= 0", "provider": {"plugin": {METRIC: {}}}}
     metadata = {"name": "load", "namespace": scene.namespace}
     await scene.kube.create(ANALYSIS_TEMPLATE, {"metadata": metadata, "spec": {"metrics": [metric]}})
@@ -57,16 +57,16 @@ async def test_a_canary_goes_on_by_plugins_of_all_three_kinds_one_of_them_killed
         await scene.until("web", healthy_on(BLUE))
         await scene.set_image("web", YELLOW)
         rollout = await scene.until("web", lambda seen: calls(seen) != [] and "backoff" in calls(seen)[0], what="Running, answered")
-        assert (calls(rollout)[0]["phase"], calls(rollout)[0]["status"], rollout["status"]["currentStepIndex"]) == (
-            "Running", {"tries": 1}, 1,
-        )  # fmt: skip
+        tries = calls(rollout)[0]["status"]["tries"]
+        assert (calls(rollout)[0]["phase"], tries >= 1, rollout["status"]["currentStepIndex"]) == ("Running", True, 1)
         weights = orjson.loads((tmp_path / f"{scene.namespace}.web.json").read_bytes())
         assert (weights["split"]["canary"]["weight"], weights["uid"]) == (34, rollout["metadata"]["uid"])
         step.kill()
         await scene.until("web", lambda seen: "backoff" not in calls(seen)[0], what="the plugin to be asked again")
+        window.answer("/may-go-on", Reply(200))
         step.start()
         rollout = await scene.until("web", healthy_on(YELLOW))
-    assert (calls(rollout)[0]["phase"], calls(rollout)[0]["status"]) == ("Successful", {"tries": 2})
+    assert (calls(rollout)[0]["phase"], calls(rollout)[0]["status"]["tries"] > tries) == ("Successful", True)
     runs, _ = await scene.kube.list(ANALYSIS_RUN, scene.namespace)
     (measurement,) = runs[0]["status"]["metricResults"][0]["measurements"]
     assert (measurement["phase"], "load" in measurement["value"]) == ("Successful", True)
