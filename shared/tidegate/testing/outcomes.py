@@ -1,6 +1,7 @@
 """A record of the outcomes that a listener on the bus is given, kept as any tool outside would: by a durable consumer."""
 
 import secrets
+from collections import Counter
 from dataclasses import dataclass, field
 
 from tidegate.bus import Bus, Consumer, Envelope
@@ -46,9 +47,10 @@ class Outcomes:
         return list(first.values())
 
     def repeats(self, namespace: str) -> list[str]:
-        """Ids that came more than once."""
-        ids = [told.id for told in self.deliveries if told.outcome.namespace == namespace]
-        return sorted({each for each in ids if ids.count(each) > 1})
+        """Ids that were sent more than once. What the server hands out again, since it did not hear in time that it had arrived, is
+        the same to the moment."""
+        sent = {(told.id, told.envelope.time) for told in self.deliveries if told.outcome.namespace == namespace}
+        return sorted(each for each, count in Counter(each for each, _ in sent).items() if count > 1)
 
     def contradictions(self) -> list[str]:
         """Ids under which different things were told."""
