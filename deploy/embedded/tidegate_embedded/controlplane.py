@@ -24,7 +24,7 @@ from tidegate_embedded.process import Process
 STAGES = Path(__file__).parent.parent / "stages"
 
 # Ready in 5 s on two idle cores; a machine that compiles at the same time has needed ten times that.
-START_TIMEOUT_SECONDS = 180.0
+START_TIMEOUT_SECONDS = 300.0
 POLL_SECONDS = 0.05
 
 # Below the ephemeral range (32768 and up on Linux), so that no outgoing connection can take the port of an API server that was

@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import yaml
@@ -33,7 +32,7 @@ PROGRAM = Program(
         "-ldflags", f"-s -w -X github.com/prometheus/common/version.Version={VERSION}",
     ),
 )  # fmt: skip
-START_SECONDS = 180.0
+START_SECONDS = 300.0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -98,7 +97,7 @@ class LocalPrometheus:
             try:
                 with urlopen(f"{self.url}/-/ready", timeout=2):  # noqa: S310 - our own URL
                     return
-            except URLError as error:
+            except OSError as error:  # refused, or too slow to answer
                 if getattr(error, "code", None) == 401:  # it is up, and asks who we are
                     return
                 time.sleep(0.05)

@@ -19,7 +19,7 @@ import orjson
 
 from tidegate.children import die_with_parent, free_port
 
-START_SECONDS = 60.0  # measured 0.7 s; once 20 s were not enough for a machine that others held
+START_SECONDS = 300.0  # measured 0.7 s; once 20 s were not enough for a machine that others held
 
 
 class LocalNats:

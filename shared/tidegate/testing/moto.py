@@ -21,7 +21,7 @@ from tidegate.children import die_with_parent, free_port
 from tidegate.testing.environments import environment
 
 REGION = "eu-west-1"
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from typing import Self
 
 from tidegate.children import die_with_parent
 
-START_SECONDS = 120.0
-END_SECONDS = 60.0
+START_SECONDS = 300.0
+END_SECONDS = 300.0
 _STARTED = "service.started"
 
 

@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 
 PIECE = 64 * 1024
 LONGEST_HEAD = 64 * 1024
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

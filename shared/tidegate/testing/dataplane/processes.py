@@ -12,7 +12,7 @@ from typing import Self
 
 from tidegate.testing.dataplane.network import LOOPBACK, Network, start_outside
 
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 _TAIL = 3000
 
 
