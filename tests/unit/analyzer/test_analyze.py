@@ -54,7 +54,7 @@ async def test_an_error_is_reported_with_its_reason():
 
 
 async def test_an_endless_analysis_ends_at_its_limit_with_what_it_knows():
-    status, reported = await run({"metrics": [metric(interval="1h")]}, 1, limit=0.5)
+    status, reported = await run({"metrics": [metric(interval="1h")]}, 1, limit=2.0)
     assert (status["phase"], status["message"], len(reported)) == ("Successful", "Run Terminated", 1)
 
 
