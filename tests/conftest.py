@@ -1,4 +1,8 @@
-"""For every test: properties are not timed, since machines are shared and noisy, and logging is as it was before any test."""
+"""For every test: properties are not timed, since machines are shared and noisy, and try the same examples each time, so that
+what is red came with the change; logging is as it was before any test.
+
+`pytest --hypothesis-profile=exploring` tries others; what it finds is kept as an `@example`.
+"""
 
 from collections.abc import Iterator
 
@@ -6,7 +10,8 @@ import pytest
 import structlog
 from hypothesis import settings
 
-settings.register_profile("tidegate", deadline=None)
+settings.register_profile("tidegate", deadline=None, derandomize=True)
+settings.register_profile("exploring", deadline=None, derandomize=False)
 settings.load_profile("tidegate")
 
 
