@@ -27,7 +27,7 @@ import canaries
 import invalids
 import peer
 import routings
-from play import Play
+from play import LONG_QUIET, Play
 from points import Points, points_of
 from recording import FOREIGN, Camera
 from verdict import Verdict, judged, known_differences, not_yet
@@ -117,9 +117,12 @@ class Stage:
     async def play(self, name: str) -> Verdict:
         async with self._slots:
             ours, notes = await self._recorded(name)
-        verdict = judged(name, self._golden[name], ours, self._differences, notes)
+        verdict = self._judged(name, ours, notes)
         print("\n".join(verdict.lines(self._golden[name], ours, verbose=self._verbose)), flush=True)  # noqa: T201 - the report
         return verdict
+
+    def _judged(self, name: str, ours: Points, notes: list[str]) -> Verdict:
+        return judged(name, self._golden[name], ours, self._differences, notes)
 
     async def _recorded(self, name: str) -> tuple[Points, list[str]]:
         namespace = f"conformance-{uuid.uuid4().hex[:12]}"
@@ -129,6 +132,8 @@ class Stage:
         try:
             await SCENARIOS[name](play)
             await play.quiet()
+            if not self._judged(name, points_of(film.developed()), play.notes).holds:
+                await play.quiet(LONG_QUIET)
         finally:
             await self._kube.delete(NAMESPACE, None, namespace)
         recording = film.developed()

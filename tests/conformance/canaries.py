@@ -82,6 +82,7 @@ async def steps_edited(play: Play) -> None:
 
 async def with_services(play: Play) -> None:
     await play.first(*services("stable", "canary"), rollout(canary(weight(25), pause(), **SERVICES)))
+    await play.led_to_the_present_version("stable", "canary")  # Healthy does not wait for them
     await play.image("v2")
     await play.paused()
     await play.promote()

@@ -7,13 +7,15 @@ from typing import Any
 from recording import FOREIGN, WATCHED, Film
 
 from tidegate.errors import KubeError
+from tidegate.keys import POD_TEMPLATE_HASH
 from tidegate.kube.client import Kube
 from tidegate.kube.kinds import ANALYSIS_TEMPLATE, ROLLOUT, Object
 
-PATIENCE = 60.0
+PATIENCE = 300.0
 """Seconds for one condition. A scenario that waits in vain notes it and goes on: the comparison then shows what is missing."""
 CALM = 0.5  # seconds between a condition that came true and the next change, so that what belongs to the former is over
 QUIET = 1.2  # seconds without any change after which a scenario counts as ended
+LONG_QUIET = 15.0  # the same where something is missing yet: on a busy machine an Event may be written seconds after its cause
 
 KINDS = {kind.kind: kind for kind in (*WATCHED, *FOREIGN, ANALYSIS_TEMPLATE)}
 
@@ -98,13 +100,26 @@ class Play:
                 self.notes.append(f"waited in vain for {what}; it is {self.status.get('phase')} {self.status.get('message') or ''}")
                 return
 
-    async def quiet(self) -> None:
+    async def led_to_the_present_version(self, *services: str) -> None:
+        """These Services choose its pods, and nothing else."""
+
+        def holds() -> bool:
+            return all(self.chosen(each) == self.status.get("currentPodHash", "-") for each in services)
+
+        await self.until(holds, f"{', '.join(services)} to lead to the present version")
+
+    def chosen(self, service: str) -> str | None:
+        found = self.film.objects.get(("Service", service)) or {"spec": {}}
+        found_hash: str | None = (found["spec"].get("selector") or {}).get(POD_TEMPLATE_HASH)
+        return found_hash
+
+    async def quiet(self, seconds: float = QUIET) -> None:
         """Until what was caused has happened and was told."""
         async with asyncio.timeout(PATIENCE):
             before = -1
             while before != self.film.changes:
                 before = self.film.changes
-                await asyncio.sleep(QUIET)
+                await asyncio.sleep(seconds)
 
     @property
     def rollout(self) -> Object:

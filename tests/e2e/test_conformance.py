@@ -13,7 +13,7 @@ from tidegate_embedded import ControlPlane
 pytestmark = pytest.mark.e2e
 
 PLAYER = Path(__file__).parents[1] / "conformance"
-PATIENCE = 400.0  # seconds; they take 40
+PATIENCE = 1200.0  # seconds; they take 40
 
 
 def conformance(control_plane: ControlPlane, *arguments: str) -> subprocess.CompletedProcess[str]:
