@@ -18,6 +18,7 @@ from tidegate.messages import ANALYSIS, OUTCOMES, REQUESTS, TRAFFIC
 from tidegate.testing import Endpoint, Fleet, Outcomes, Reply, Scene, Suite, eventually, paused_at
 from tidegate.testing.fleet import GATE, MIXED, ROUTED, ROUTED_AND_MEASURED
 from tidegate.testing.manifests import YELLOW
+from tidegate.testing.waiting import PATIENCE
 from tidegate_cli.local.services import MODULES
 from tidegate_embedded import ControlPlane
 from tidegate_embedded.testing import create_namespace
@@ -104,10 +105,11 @@ async def through(fleet: Fleet, fault: Callable[[], Awaitable[object]], *, at: t
 
 async def delete_everything(bus: Bus) -> None:
     """Whatever there is. Of buckets there are none, but they would be among these."""
-    streams = {each.config.name for each in await bus.js.streams_info()}
+    js = bus.client.jetstream(timeout=PATIENCE)
+    streams = {each.config.name for each in await js.streams_info()}
     assert {REQUESTS, TRAFFIC, ANALYSIS, OUTCOMES} <= streams
     for name in streams:
-        await bus.js.delete_stream(name)
+        await js.delete_stream(name)
 
 
 @pytest.fixture

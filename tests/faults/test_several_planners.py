@@ -7,13 +7,14 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from nats.aio.msg import Msg
 
 from tidegate.bus import NOTIFIER_EVENTS, SHIFTER_REQUESTS, Bus
-from tidegate.bus.roll import BEAT_SECONDS
+from tidegate.bus.roll import BEAT_SECONDS, SILENCE_SECONDS
 from tidegate.bus.server import LocalNats
 from tidegate.config import Settings
 from tidegate.keys import API_VERSION
@@ -22,6 +23,7 @@ from tidegate.kube.kinds import REPLICA_SET
 from tidegate.testing import ApiCall, Endpoint, Fault, FaultProxy, Fleet, Hang, Outcomes, Scene, eventually, healthy_on
 from tidegate.testing.fleet import MIXED, PLAIN, ROUTED, Kind
 from tidegate.testing.manifests import YELLOW
+from tidegate.testing.waiting import PATIENCE
 from tidegate_embedded import ControlPlane
 
 pytestmark = pytest.mark.e2e
@@ -78,6 +80,14 @@ class Heartbeats:
 
         await eventually(often, lambda seen: seen == count, what=f"{count} members that beat")
 
+    def were_steady(self, since: float) -> bool:
+        """Nobody was held up for so long that another may have taken it for dead, or been late to hear it. Else two work on one
+        object for a moment, which is allowed (`roll`)."""
+        now = time.monotonic()
+        heard = ([since, *(each for each in moments if each > since), now] for moments in self.moments.values())
+        gaps = (later - earlier for moments in heard for earlier, later in pairwise(moments))
+        return max(gaps) < SILENCE_SECONDS - 1.5 * BEAT_SECONDS
+
     def survivors_between_the_last_word_of_the_dead_and(self, moment: float) -> int:
         """How many beats of the survivor came after the dead one's last and before `moment`."""
         silent_since, dead = min((moments[-1], member) for member, moments in self.moments.items())
@@ -133,7 +143,8 @@ def a_run_without_end(name: str, url: str) -> dict:
 
 def refused_writes(control_plane: ControlPlane, namespace: str) -> int:
     """Conflicts and failed preconditions that the API server answered to planners."""
-    entries = (json.loads(line) for line in control_plane.audit_log.read_text().splitlines())
+    whole, _, _ = control_plane.audit_log.read_bytes().rpartition(b"\n")  # the last line may be under way
+    entries = (json.loads(line) for line in whole.split(b"\n"))
     ours = (each for each in entries if each.get("userAgent", "").startswith("tidegate-planner"))
     there = (each for each in ours if (each.get("objectRef") or {}).get("namespace") == namespace)
     return sum((each.get("responseStatus") or {}).get("code") in {409, 422} for each in there)
@@ -189,11 +200,12 @@ async def test_they_share_the_rollouts_and_a_killed_ones_share_is_taken_over_wit
     suite.add("planner", name="planner-2", KUBECONFIG=second.kubeconfig).start()
     heartbeats = await Heartbeats.heard(scene.bus, "planner")
     await heartbeats.until_known(2)
+    since = time.monotonic()
     fleet = Fleet(scene, size=12, replicas=1, steps=({"setWeight": 50},), tells_events=False)
     await fleet.create()
     share, others = set(first.written), set(second.written)
     assert share | others == set(fleet.names)
-    assert not share & others, "each rollout has one that works on it"
+    assert not share & others or not heartbeats.were_steady(since), "each rollout has one that works on it"
     assert share
     assert others
 
@@ -201,7 +213,7 @@ async def test_they_share_the_rollouts_and_a_killed_ones_share_is_taken_over_wit
     first.written.clear()
     await fleet.drive(stagger=0)
     assert set(first.written) == set(fleet.names)
-    claimed = min(at for name, at in first.written.items() if name in others)
+    claimed = min(at for name, at in first.written.items() if name in others - share)
     assert heartbeats.survivors_between_the_last_word_of_the_dead_and(claimed) * BEAT_SECONDS <= 3
 
 
@@ -214,6 +226,7 @@ async def test_a_killed_analyzers_share_is_taken_over_within_three_seconds(
     suite.add("analyzer", name="analyzer-2", KUBECONFIG=second.kubeconfig).start()
     heartbeats = await Heartbeats.heard(scene.bus, "analyzer")
     await heartbeats.until_known(2)
+    since = time.monotonic()
     names = {f"run-{number}" for number in range(12)}
     await scene.apply(*(a_run_without_end(name, metrics.url) for name in sorted(names)))
 
@@ -223,7 +236,7 @@ async def test_a_killed_analyzers_share_is_taken_over_within_three_seconds(
     await eventually(written, lambda seen: seen == names, what="every run to be measured")
     others = set(second.written)
     assert others
-    assert not others & set(first.written), "each run has one that measures it"
+    assert not others & set(first.written) or not heartbeats.were_steady(since), "each run has one that measures it"
 
     suite["analyzer-2"].kill()
     first.written.clear()
@@ -258,8 +271,6 @@ async def test_what_a_killed_one_had_in_hand_comes_to_another_two_seconds_later(
             await scene.until(name, healthy_on(YELLOW))
         await eventually(held, lambda names: names, what="Events to be in hand")
     suite.add(service, name=f"{service}-2", KUBECONFIG=first.kubeconfig).start()
-    first.written.clear()
-
     suite[service].kill()
 
     async def written() -> dict[str, float]:
@@ -267,7 +278,8 @@ async def test_what_a_killed_one_had_in_hand_comes_to_another_two_seconds_later(
 
     await eventually(written, lambda seen: second.held <= seen.keys(), what=f"{second.held} to be written by the other one")
     consumer = SHIFTER_REQUESTS if kind.shifts else NOTIFIER_EVENTS
-    assert (await scene.bus.js.consumer_info(consumer.stream, consumer.name)).config.ack_wait == 2.0
+    js = scene.bus.client.jetstream(timeout=PATIENCE)
+    assert (await js.consumer_info(consumer.stream, consumer.name)).config.ack_wait == 2.0
     await fleet.drive()
     await fleet.judge()
 
@@ -281,10 +293,11 @@ async def test_a_new_one_takes_its_share_and_leaves_the_rest(counted: list[Way],
     suite.add("planner", name="planner-2", KUBECONFIG=second.kubeconfig).start()
     await heartbeats.until_known(2)
     await asyncio.sleep(1)  # both have heard each other too
+    since = time.monotonic()
     first.written.clear()
     await fleet.drive(stagger=0)
     await fleet.judge()
     share, others = set(first.written), set(second.written)
     assert share | others == set(fleet.names)
-    assert not share & others
+    assert not share & others or not heartbeats.were_steady(since)
     assert 0 < len(others) < len(fleet.names)

@@ -35,6 +35,7 @@ APART = 2.0  # seconds between two rollouts: together they then show a place for
 GLANCE = 0.03
 QUIET = 1.0
 LARGEST = 20
+THROUGH = 4 * PATIENCE  # for a whole plan, at each place of which a server may be away for a while
 PATIENT = 3600
 """A deadline that no machine is too slow for: none of these rollouts may end by it."""
 
@@ -198,7 +199,7 @@ class Fleet:
 
     async def _drive(self, name: str) -> None:
         """As a person would: look, and try again what did not get through."""
-        deadline = asyncio.get_running_loop().time() + PATIENCE
+        deadline = asyncio.get_running_loop().time() + THROUGH
         while True:
             with suppress(KubeError, Retry):
                 rollout = await self._look(name)
