@@ -75,7 +75,7 @@ async def test_no_request_fails_when_blue_green_cuts_over(scene: Scene, network:
     users = Users(network=network, port=ENTRANCE, host=f"bluegreen.{scene.namespace}.test")
     await scene.apply(a_service("web-active", app="web"), a_service("web-preview", app="web"))
     await put(scene, ingress(users.host, service="web-active"))
-    strategy = {"activeService": "web-active", "previewService": "web-preview", "scaleDownDelaySeconds": 8}
+    strategy = {"activeService": "web-active", "previewService": "web-preview", "scaleDownDelaySeconds": 15}
     await scene.apply(with_a_process(a_rollout(replicas=3, strategy={"blueGreen": strategy})))
     blue = (await scene.until("web", healthy_on(BLUE)))["status"]["stableRS"]
     await users.until_shared(blue, 1.0)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from tidegate.testing.dataplane.network import Network
-from tidegate.testing.waiting import PATIENCE, POLL
+from tidegate.testing.waiting import PATIENCE, POLL, eventually
 
 ANSWER_SECONDS = 60.0
 CHANCE = 4.5
@@ -147,6 +147,17 @@ class Users:
                 return looked - began
             assert loop.time() < deadline, f"{self.host} never gave {revision} {share:.0%}; at last: {answers}"
             await asyncio.sleep(POLL)
+
+    async def given(self, revision: str, share: float, *, headers: Mapping[str, str] | None = None) -> Answers:
+        """So many answers that they tell one share from another, from between two changes: with each that a router takes over, of
+        whomever, it begins its rounds anew."""
+        answers = await eventually(
+            lambda: self.sample(self.telling, headers=headers),
+            lambda seen: seen.failed or self.shows(seen, revision, share),
+            what=f"{self.host} to give {revision} {share:.0%}",
+        )
+        assert not answers.failed, str(answers)
+        return answers
 
     def shows(self, answers: Answers, revision: str, share: float) -> bool:
         return not answers.failed and is_within(answers.by[revision], answers.total, share, sigmas=self.sigmas)
