@@ -7,7 +7,7 @@ import pytest
 
 from tidegate.aws.login import Aws, LoginFailed
 from tidegate.aws.sigv4 import Keys
-from tidegate.outbound import Outbound
+from tidegate.testing import PatientOutbound
 from tidegate_analyzer.testing import Endpoint, Reply
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -32,7 +32,7 @@ def endpoint():
 @pytest.fixture
 async def aws():
     """Aws for an environment; the time is `clock[0]`."""
-    async with Outbound(allow_metadata=True) as outbound:
+    async with PatientOutbound(allow_metadata=True) as outbound:
 
         def made(environ, clock=None) -> Aws:
             return Aws(environ, outbound, lambda: clock[0] if clock else NOW)

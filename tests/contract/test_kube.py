@@ -424,7 +424,7 @@ async def until_gone(api: Api, kind: Kind, name: str) -> None:
 
 async def events_of(api: Api, version: str, count: int, *, labels: str | None = None) -> list:
     heard = []
-    watching = api.kube.watch(WIDGET, api.namespace, labels, resource_version=version, seconds=60)
+    watching = api.kube.watch(WIDGET, api.namespace, labels, resource_version=version, seconds=300)
     async with contextlib.aclosing(watching):
         async for event, obj in watching:
             if event != "BOOKMARK":

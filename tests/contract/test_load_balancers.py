@@ -9,7 +9,7 @@ from tidegate.aws.login import Aws
 from tidegate.kube.kinds import INGRESS, TARGET_GROUP_BINDING
 from tidegate.kube.memory import MemoryKube
 from tidegate.messages import Destination, ServiceTarget, Split
-from tidegate.outbound import Outbound
+from tidegate.testing import PatientOutbound
 from tidegate_analyzer.testing import Endpoint, Reply
 from tidegate_shifter.load_balancers import LoadBalancers, NotAnswered
 from tidegate_shifter.router import Ask, Owner
@@ -50,7 +50,7 @@ async def client(endpoint):
     environ = {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "s3cret"}
     environ["AWS_SESSION_TOKEN"] = "t0ken"
     environ["AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2"] = endpoint.url("")
-    async with Outbound(allow_metadata=True) as outbound:
+    async with PatientOutbound(allow_metadata=True) as outbound:
         yield LoadBalancers(aws=Aws(environ, outbound, lambda: NOW), outbound=outbound, clock=lambda: NOW)
 
 
@@ -109,7 +109,7 @@ async def test_an_api_that_nobody_answers_at_is_said(client, endpoint):
 
 
 async def test_without_a_region_the_reason_is_said():
-    async with Outbound(allow_metadata=True) as outbound:
+    async with PatientOutbound(allow_metadata=True) as outbound:
         client = LoadBalancers(aws=Aws({}, outbound, lambda: NOW), outbound=outbound, clock=lambda: NOW)
         with pytest.raises(NotAnswered, match="region not configured"):
             await client.find("web.elb")

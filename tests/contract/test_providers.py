@@ -20,6 +20,7 @@ from tidegate.kube.errors import Forbidden
 from tidegate.kube.kinds import JOB, POD, SECRET
 from tidegate.kube.memory import MemoryKube
 from tidegate.outbound import MOST_BYTES, Answer, Call, CallFailed, Outbound, is_metadata
+from tidegate.testing import PatientOutbound
 from tidegate_analyzer.provider import (
     Config,
     Context,
@@ -61,7 +62,7 @@ def kube() -> MemoryKube:
 
 @pytest.fixture
 async def tools(kube: MemoryKube) -> AsyncIterator[Tools]:
-    async with Outbound() as outbound:
+    async with PatientOutbound() as outbound:
         yield Tools(outbound=outbound, kube=kube, clock=lambda: NOW)
 
 
@@ -561,9 +562,11 @@ async def test_web_puts_a_raw_body_as_it_is(web, endpoint):
     assert "Content-Type" not in endpoint.asked[0].headers
 
 
-async def test_web_gives_up_after_its_time_out_even_if_bytes_keep_dripping(web, endpoint):
-    with pytest.raises(CallFailed, match=r'^GET "http://127.0.0.1:\d+/m": no answer within 1 s$'):
-        await asked_web(web, endpoint, Reply(body=b"x" * 1000, drip=True), timeoutSeconds=1)
+async def test_web_gives_up_after_its_time_out_even_if_bytes_keep_dripping(tools, endpoint):
+    async with Outbound() as outbound:
+        web = PROVIDERS["web"](replace(tools, outbound=outbound))
+        with pytest.raises(CallFailed, match=r'^GET "http://127.0.0.1:\d+/m": no answer within 1 s$'):
+            await asked_web(web, endpoint, Reply(body=b"x" * 1000, drip=True), timeoutSeconds=1)
 
 
 async def test_web_follows_redirects(web, endpoint):
@@ -604,16 +607,16 @@ async def test_web_says_that_a_url_cannot_be_called(web, url):
 )
 async def test_the_metadata_service_is_not_called_however_it_is_written(web, url):
     with pytest.raises(CallFailed, match="is a link-local or metadata address; metric providers may not call those"):
-        await web.measure({"url": url, "timeoutSeconds": 5}, context())
+        await web.measure({"url": url}, context())
 
 
 async def test_with_an_allow_list_only_its_hosts_are_called_redirects_included(tools, endpoint):
-    async with Outbound(allow=["127.0.0.1"]) as outbound:
+    async with PatientOutbound(allow=["127.0.0.1"]) as outbound:
         web = PROVIDERS["web"](replace(tools, outbound=outbound))
         assert (await asked_web(web, endpoint, Reply(body=b"1"))).result == 1.0
         elsewhere = Reply(302, headers={"Location": "http://192.0.2.1/"})
         with pytest.raises(CallFailed, match=r"192\.0\.2\.1 is not in TIDEGATE_OUTBOUND_ALLOW"):
-            await asked_web(web, endpoint, elsewhere, timeoutSeconds=5)
+            await asked_web(web, endpoint, elsewhere)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ from tidegate.messages import Message, RequestAnswered
 log = structlog.get_logger(__name__)
 Part = TypeVar("Part", Consumption, Feed, Members)
 
-PUBLISH_SECONDS = 5.0
+ANSWER_SECONDS = 5.0
 GRACE_SECONDS = 3.0
 CLOSE_SECONDS = 1.0
 
@@ -51,8 +51,16 @@ class Received:
 class Bus:
     """`async with Bus.connect(settings, service="planner") as bus`."""
 
-    def __init__(self, *, service: str, streams: Iterable[topology.Stream] = topology.STREAMS, replicas: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        service: str,
+        streams: Iterable[topology.Stream] = topology.STREAMS,
+        replicas: int = 1,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
         self.service = service
+        self._answer_seconds = answer_seconds
         self._streams = tuple(streams)
         self._replicas = replicas
         self._parts: list[Consumption | Feed | Members] = []
@@ -76,12 +84,15 @@ class Bus:
         service: str,
         streams: Iterable[topology.Stream] = topology.STREAMS,
         patience: float | None = None,
+        answer_seconds: float = ANSWER_SECONDS,
     ) -> AsyncIterator[Self]:
         """Connect and make sure of `streams`: a service's own (`rights`), none for a tool, which may only use what is there.
 
-        Waits for ever, or raises `Retry` after `patience` seconds (for tools).
+        Waits for ever, or raises `Retry` after `patience` seconds (for tools). `answer_seconds`: how long the server may take to
+        store a message. A service tries again soon; who does not is better served with a long time, unless the server dies.
         """
-        bus, reporter = cls(service=service, streams=streams, replicas=settings.stream_replicas), Reporter(settings.nats_url)
+        bus = cls(service=service, streams=streams, replicas=settings.stream_replicas, answer_seconds=answer_seconds)
+        reporter = Reporter(settings.nats_url)
         try:
             async with asyncio.timeout(patience):
                 await bus._open(settings, reporter)
@@ -102,7 +113,7 @@ class Bus:
             closing=lambda: self._draining,
             closed=self._closed,
         )
-        self.js = self.client.jetstream(timeout=PUBLISH_SECONDS)
+        self.js = self.client.jetstream(timeout=self._answer_seconds)
         while True:
             try:
                 await self.ensure()

@@ -15,6 +15,7 @@ from tidegate.testing.manifests import (
     an_http_route,
 )
 from tidegate.testing.outcomes import Outcomes
+from tidegate.testing.patient import PatientOutbound, patient_bus
 from tidegate.testing.processes import ServiceProcess, Suite
 from tidegate.testing.proxy import ApiCall, Cut, Expire, Fault, FaultProxy, Hang, Lag, LoseAnswer, LoseRequest, Refuse
 from tidegate.testing.scene import Scene, degraded, healthy_on, paused_at
@@ -22,6 +23,7 @@ from tidegate.testing.waiting import eventually
 
 __all__ = [
     "ApiCall", "Cut", "Endpoint", "Expire", "Fault", "FaultProxy", "Fleet", "Hang", "Lag", "LoseAnswer", "LoseRequest", "Outcomes",
-    "Refuse", "Reply", "Request", "Scene", "ServiceProcess", "Suite", "a_deployment", "a_referring_rollout", "a_rollout",
-    "a_service", "an_analysis_template", "an_http_route", "degraded", "eventually", "healthy_on", "paused_at",
+    "PatientOutbound", "Refuse", "Reply", "Request", "Scene", "ServiceProcess", "Suite", "a_deployment", "a_referring_rollout",
+    "a_rollout", "a_service", "an_analysis_template", "an_http_route", "degraded", "eventually", "healthy_on", "patient_bus",
+    "paused_at",
 ]  # fmt: skip

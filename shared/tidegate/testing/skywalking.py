@@ -41,7 +41,7 @@ class SkyWalking:
         except (OSError, HTTPException):
             return False
 
-    def _post(self, path: str, body: Any, *, seconds: float = 60) -> bytes:
+    def _post(self, path: str, body: Any, *, seconds: float = 300) -> bytes:
         call = Request(f"{self.url}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"})  # noqa: S310 - ours
         with urlopen(call, timeout=seconds) as answer:  # noqa: S310 - ours
             return bytes(answer.read())

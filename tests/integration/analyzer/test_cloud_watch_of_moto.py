@@ -13,7 +13,7 @@ import pytest
 
 from tidegate.config import Settings
 from tidegate.kube.memory import MemoryKube
-from tidegate.outbound import Outbound
+from tidegate.testing import PatientOutbound
 from tidegate.testing.moto import Moto
 from tidegate_analyzer.expression import condition
 from tidegate_analyzer.provider import Context, Measured, Tools
@@ -38,7 +38,7 @@ def query(name: str, stat: str, metric: str, namespace: str, **fields: Any) -> d
 
 
 async def measured(moto: Moto, *queries: dict[str, Any], interval: str = "30m") -> Measured:
-    async with Outbound() as outbound:
+    async with PatientOutbound() as outbound:
         tools = Tools(outbound=outbound, kube=MemoryKube(clock=lambda: NOW), clock=lambda: NOW, settings=Settings(aws=moto.environ))
         context = Context(namespace="shop", run="canary", uid="u", metric="m", number=1, now=NOW)
         config = {"interval": interval, "metricDataQueries": list(queries)}

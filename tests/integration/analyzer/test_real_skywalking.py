@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from tidegate.kube.memory import MemoryKube
-from tidegate.outbound import Outbound
+from tidegate.testing import PatientOutbound, eventually
 from tidegate.testing.skywalking import SkyWalking, skywalking
-from tidegate.testing.waiting import eventually
 from tidegate_analyzer.expression import condition
 from tidegate_analyzer.provider import Context, Measured, NotMeasured, Tools
 from tidegate_analyzer.providers import PROVIDERS
@@ -43,7 +42,7 @@ def ask(server: SkyWalking, began: float) -> Ask:
     now = datetime.fromtimestamp(began + 3 * MINUTE, UTC)
 
     async def ask(query: str) -> Measured:
-        async with Outbound() as outbound:
+        async with PatientOutbound() as outbound:
             tools = Tools(outbound=outbound, kube=MemoryKube(clock=lambda: now), clock=lambda: now)
             context = Context(namespace="shop", run="canary", uid="u", metric="m", number=1, now=now)
             config = {"address": server.url, "query": HEAD + query, "interval": "5m"}

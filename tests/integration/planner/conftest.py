@@ -12,7 +12,7 @@ from tidegate.bus.server import LocalNats
 from tidegate.config import Settings
 from tidegate.kube.client import Kube
 from tidegate.kube.credentials import load
-from tidegate.testing import Outcomes, Scene, Suite
+from tidegate.testing import Outcomes, Scene, Suite, patient_bus
 from tidegate_cli.local.stack import install_crds
 from tidegate_embedded import ControlPlane
 from tidegate_embedded.testing import create_namespace, shared_control_plane
@@ -63,7 +63,7 @@ async def kube(control_plane: ControlPlane) -> AsyncIterator[Kube]:
 
 @pytest.fixture
 async def bus(nats: LocalNats) -> AsyncIterator[Bus]:
-    async with Bus.connect(Settings(nats_url=nats.url), service="test") as connected:
+    async with patient_bus(Settings(nats_url=nats.url), service="test") as connected:
         yield connected
 
 

@@ -5,13 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tidegate.aws.login import Aws
-from tidegate.bus import Bus
 from tidegate.config import Settings
 from tidegate.kube.kinds import ENDPOINT_SLICE, INGRESS, ROLLOUT, SERVICE, TARGET_GROUP_BINDING
 from tidegate.kube.memory import MemoryKube
 from tidegate.messages import TRAFFIC, Destination, Router, ServiceTarget, Split, TrafficRequested
-from tidegate.outbound import Outbound
-from tidegate.testing import Suite, eventually
+from tidegate.testing import PatientOutbound, Suite, eventually, patient_bus
 from tidegate_shifter.load_balancers import LoadBalancers, NotAnswered
 from tidegate_shifter.router import Ask, Owner
 from tidegate_shifter.routers.alb import Alb, Verification
@@ -67,7 +65,7 @@ def aws(moto):
 
 @pytest.fixture
 async def balancers(moto):
-    async with Outbound(allow_metadata=True) as outbound:
+    async with PatientOutbound(allow_metadata=True) as outbound:
         yield LoadBalancers(aws=Aws(moto.environ, outbound, lambda: NOW), outbound=outbound, clock=lambda: NOW)
 
 
@@ -213,7 +211,7 @@ async def test_the_process_asks_aws_where_its_setting_says_so(moto, nats, contro
         **moto.environ,
     }
     process = Suite({"traffic-shifter": "tidegate_shifter.app"}, settings=environ, folder=tmp_path)
-    async with Bus.connect(Settings(nats_url=nats.url), service="planner") as planner:
+    async with patient_bus(Settings(nats_url=nats.url), service="planner") as planner:
 
         async def verified():
             found = await planner.last(TRAFFIC, f"tidegate.traffic.applied.{namespace}.app")

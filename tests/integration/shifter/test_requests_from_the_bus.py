@@ -24,7 +24,7 @@ from tidegate.messages import (
     TrafficApplied,
     TrafficRequested,
 )
-from tidegate.testing.waiting import eventually
+from tidegate.testing import eventually, patient_bus
 from tidegate_shifter.app import now, reactions
 
 pytestmark = pytest.mark.integration
@@ -88,7 +88,7 @@ async def test_a_request_is_carried_out_recorded_and_answered(nats, kube, namesp
     uid = await rollout(kube, namespace)
     await kube.create(HTTP_ROUTE, route(namespace, "web"))
     async with (
-        Bus.connect(Settings(nats_url=nats.url), service="planner") as planner,
+        patient_bus(Settings(nats_url=nats.url), service="planner") as planner,
         Bus.connect(Settings(nats_url=nats.url), service="traffic-shifter") as bus,
     ):
         a_shifter(bus, kube)
@@ -110,7 +110,7 @@ async def test_a_request_is_carried_out_recorded_and_answered(nats, kube, namesp
 
 async def test_what_one_replica_could_not_do_the_next_one_does(nats, kube, namespace):
     uid = await rollout(kube, namespace)
-    async with Bus.connect(Settings(nats_url=nats.url), service="planner") as planner:
+    async with patient_bus(Settings(nats_url=nats.url), service="planner") as planner:
         async with Bus.connect(Settings(nats_url=nats.url), service="traffic-shifter") as first:
             a_shifter(first, kube)
             await planner.publish(request(namespace, uid, name="later"))
@@ -127,7 +127,7 @@ async def test_with_every_stream_lost_a_late_request_still_does_not_move_traffic
     uid = await rollout(kube, namespace)
     await kube.create(HTTP_ROUTE, route(namespace, "web"))
     async with (
-        Bus.connect(Settings(nats_url=nats.url), service="planner") as planner,
+        patient_bus(Settings(nats_url=nats.url), service="planner") as planner,
         Bus.connect(Settings(nats_url=nats.url), service="traffic-shifter") as bus,
     ):
         a_shifter(bus, kube)
@@ -157,7 +157,7 @@ async def process(nats, control_plane):
 async def test_the_process_serves_dies_at_any_moment_and_ends_with_code_0_when_asked_to(nats, control_plane, kube, namespace):
     uid = await rollout(kube, namespace)
     await kube.create(HTTP_ROUTE, route(namespace, "web"))
-    async with Bus.connect(Settings(nats_url=nats.url), service="planner") as planner:
+    async with patient_bus(Settings(nats_url=nats.url), service="planner") as planner:
         async with process(nats, control_plane):
             await planner.publish(request(namespace, uid, weight=20, fence=10))
             await the_answer(planner, namespace, fence=10)
