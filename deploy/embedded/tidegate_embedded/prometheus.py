@@ -87,6 +87,7 @@ class LocalPrometheus:
             f"--web.config.file={folder / 'web.yml'}",
             f"--web.listen-address=127.0.0.1:{self.port}",
             f"--storage.tsdb.path={folder / 'data'}",
+            "--query.lookback-delta=1d",  # what was scraped once is there for as long as a test takes
         ]
 
     def _wait_until_ready(self) -> None:
