@@ -18,7 +18,7 @@ from tidegate.keys import INSTANCE_ID
 from tidegate.kube.errors import NotFound
 from tidegate.kube.kinds import ANALYSIS_RUN, JOB, SECRET
 from tidegate.messages import ANALYSIS, OUTCOMES, AnalysisConcluded, AnalysisMeasured, AnalysisRequested, EventsRecorded
-from tidegate.outbound import Outbound
+from tidegate.testing import PatientOutbound, eventually, patient_bus
 from tidegate_analyzer.app import now
 from tidegate_analyzer.composition import Analyzer
 from tidegate_analyzer.provider import Tools
@@ -34,8 +34,8 @@ async def an_analyzer(nats, kube, **settings) -> AsyncIterator[Bus]:
     """One replica in this process; its bus."""
     chosen = Settings(nats_url=nats.url, **settings)
     async with (
-        Bus.connect(chosen, service="analyzer") as bus,
-        Outbound() as outbound,
+        patient_bus(chosen, service="analyzer") as bus,
+        PatientOutbound() as outbound,
         Analyzer(
             settings=chosen, kube=kube, bus=bus, clock=now, providers=built(Tools(outbound=outbound, kube=kube, clock=now))
         ) as analyzer,
@@ -78,17 +78,14 @@ def request(namespace, *metrics, name="run", **spec):
 
 async def until(kube, namespace, holds, name="run"):
     """The run's status, once it is as wanted."""
-    status = {}
-    try:
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                with contextlib.suppress(NotFound):
-                    status = (await kube.get(ANALYSIS_RUN, namespace, name)).get("status") or {}
-                    if holds(status):
-                        return status
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        raise AssertionError(f"waited {PATIENCE:.0f} s in vain, the status is {status}") from None
+
+    async def look():
+        try:
+            return (await kube.get(ANALYSIS_RUN, namespace, name)).get("status") or {}
+        except NotFound:
+            return {}
+
+    return await eventually(look, holds, what=f"the status of {name}")
 
 
 async def verdict(kube, namespace, name="run"):
@@ -100,11 +97,7 @@ def counted(status, metric="m"):
 
 
 async def heard(bus, stream, subject):
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            if found := await bus.last(stream, subject):
-                return found
-            await asyncio.sleep(0.05)
+    return await eventually(lambda: bus.last(stream, subject), bool, what=subject)
 
 
 async def test_a_requested_run_passes_and_everyone_hears_it(nats, kube, namespace, endpoint):
@@ -209,11 +202,11 @@ async def test_a_request_for_a_namespace_that_is_gone_is_done(nats, kube, namesp
         await bus.publish(request("no-such-namespace", web(endpoint)))
         await bus.publish(request(namespace, web(endpoint)))
         await verdict(kube, namespace)
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                if not (await bus.js.consumer_info(ANALYSIS, ANALYZER_REQUESTS.name)).num_ack_pending:
-                    return
-                await asyncio.sleep(0.05)
+
+        async def pending():
+            return (await bus.js.consumer_info(ANALYSIS, ANALYZER_REQUESTS.name)).num_ack_pending
+
+        await eventually(pending, lambda count: not count, what="the request to be settled")
 
 
 async def test_two_replicas_share_the_runs_and_double_nothing(nats, kube, namespace, endpoint):
@@ -276,18 +269,16 @@ async def test_an_expired_run_is_deleted(nats, kube, namespace, endpoint):
     async with an_analyzer(nats, kube) as bus:
         await bus.publish(request(namespace, web(endpoint), ttlStrategy={"secondsAfterCompletion": 1}))
         await heard(bus, ANALYSIS, f"tidegate.analysis.concluded.{namespace}.run")
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                try:
-                    await kube.get(ANALYSIS_RUN, namespace, "run")
-                except NotFound:
-                    return
-                await asyncio.sleep(0.1)
+
+        async def left():
+            return (await kube.list(ANALYSIS_RUN, namespace))[0]
+
+        await eventually(left, lambda runs: not runs, what="the run to be deleted")
 
 
 async def test_a_killed_process_loses_no_measurement_and_the_next_one_doubles_none(nats, kube, namespace, endpoint, control_plane):
     endpoint.answer("/m", Reply(body=b"1"))
-    async with Bus.connect(Settings(nats_url=nats.url), service="planner") as planner:
+    async with patient_bus(Settings(nats_url=nats.url), service="planner") as planner:
         await planner.publish(request(namespace, web(endpoint, interval="1s", count=9)))
         for killed_at in (2, 5):
             async with a_process(nats, control_plane) as process:
@@ -325,12 +316,13 @@ def in_order_of_name(status):
 
 @pytest.mark.parametrize("recorded", RECORDED.values(), ids=RECORDED)
 async def test_a_run_ends_as_the_peer_was_seen_to_end_it(nats, kube, namespace, endpoint, recorded):
-    endpoint.answer("/good", Reply(body=b'{"data":{"ok":true,"rate":0.99}}'))
+    good = b'{"data":{"ok":true,"rate":0.99}}'
+    endpoint.answer("/good", Reply(body=good))
     endpoint.answer("/bad", Reply(body=b'{"data":{"ok":false,"rate":0.5}}'))
     spec = json.loads(json.dumps(recorded["spec"]).replace("http://endpoint", endpoint.url("")))
-    terminate = spec.pop("terminate", False)
-    if terminate:
-        spec["metrics"][0]["interval"] = "4s"  # for the end to come before one measurement too many, on a slow machine too
+    terminate, count = spec.pop("terminate", False), recorded["status"]["metricResults"][0]["count"]
+    if terminate:  # the end comes before one measurement too many, whoever is slow: that one is never answered
+        endpoint.answer("/good", *[Reply(body=good)] * count, Reply(body=good, delay=PATIENCE))
     told = []
     async with an_analyzer(nats, kube) as bus:
         subject = f"tidegate.recorded.analyzer.{namespace}.run"
@@ -338,13 +330,15 @@ async def test_a_run_ends_as_the_peer_was_seen_to_end_it(nats, kube, namespace, 
         await feed.caught_up.wait()
         await kube.create(ANALYSIS_RUN, {"metadata": {"namespace": namespace, "name": "run"}, "spec": spec})
         if terminate:
-            await until(kube, namespace, lambda status: counted(status) == recorded["status"]["metricResults"][0]["count"])
+            await until(kube, namespace, lambda status: counted(status) == count)
             await kube.merge_patch(ANALYSIS_RUN, namespace, "run", {"spec": {"terminate": True}})
         status = await verdict(kube, namespace)
         await heard(bus, ANALYSIS, f"tidegate.analysis.concluded.{namespace}.run")
-        async with asyncio.timeout(PATIENCE):
-            while len(told) < len(recorded["events"]):  # noqa: ASYNC110 - the feed has no event for it
-                await asyncio.sleep(0.05)
+
+        async def records():
+            return told
+
+        await eventually(records, lambda seen: len(seen) >= len(recorded["events"]), what="all that is to be told")
         await asyncio.sleep(0.2)  # for one too many
     assert without_times(in_order_of_name(status)) == in_order_of_name(recorded["status"])
     events = [[record.type, record.reason, record.message] for record in told]
