@@ -10,9 +10,12 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tidegate_embedded.api import NOT_FOUND, CallError
 from tidegate_embedded.controlplane import ControlPlane, Options
+
+TOO_EARLY = 429
 
 # Generous, since it only costs time when something is broken.
 PATIENCE_SECONDS = 300.0
@@ -50,9 +53,7 @@ def create_namespace(control_plane: ControlPlane, prefix: str = "test") -> str:
     """A new namespace, in which pods can be created already: its default ServiceAccount is there."""
     name = f"{prefix}-{uuid.uuid4().hex[:8]}"
     control_plane.client.post("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    wait_until(
-        lambda: _exists(control_plane, f"/api/v1/namespaces/{name}/serviceaccounts/default"), what=f"{name}'s ServiceAccount"
-    )
+    wait_until(lambda: exists(control_plane, f"/api/v1/namespaces/{name}/serviceaccounts/default"), what=f"{name}'s ServiceAccount")
     return name
 
 
@@ -64,14 +65,21 @@ def wait_until(condition: Callable[[], bool], *, what: str, patience: float = PA
         time.sleep(poll)
 
 
-def _exists(control_plane: ControlPlane, path: str) -> bool:
+def exists(control_plane: ControlPlane, path: str) -> bool:
+    """To be waited for. A kind whose CRD was just established is not found yet, and then its storage "is (re)initializing"."""
     try:
         control_plane.client.get(path)
     except CallError as error:
-        if error.status == NOT_FOUND:
+        if error.status in {NOT_FOUND, TOO_EARLY}:
             return False
         raise
     return True
+
+
+def whole_lines(log: Path) -> bytes:
+    """Of a file that is being written, without the line that the writer is at."""
+    content = log.read_bytes()
+    return content[: content.rfind(b"\n") + 1]
 
 
 def _report(text: str) -> None:

@@ -12,7 +12,7 @@ from tidegate.kube.credentials import load
 from tidegate.testing.moto import Moto, moto_server
 from tidegate_analyzer.testing import Endpoint
 from tidegate_embedded import ControlPlane
-from tidegate_embedded.testing import create_namespace, shared_control_plane, wait_until
+from tidegate_embedded.testing import create_namespace, exists, shared_control_plane, wait_until
 
 DEFINITION = Path(__file__).parents[3] / "deploy" / "crds" / "argoproj.io_analysisruns.yaml"
 COLLECTION = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -31,6 +31,8 @@ def control_plane() -> Iterator[ControlPlane]:
             return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
 
         wait_until(established, what=f"{name} to be established")
+        path = "/apis/argoproj.io/v1alpha1/analysisruns"
+        wait_until(lambda: exists(running, path), what=f"{name} to be served, which is a moment later")
         yield running
 
 

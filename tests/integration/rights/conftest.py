@@ -1,5 +1,6 @@
 """A cluster and a bus as an installation has them: the files of deploy/, applied as a person would."""
 
+import os
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from tidegate.testing import Endpoint, Reply
 from tidegate_cli.local.identities import BusUsers
 from tidegate_cli.local.services import MODULES
 from tidegate_embedded import ControlPlane, Options
-from tidegate_embedded.testing import create_namespace, wait_until
+from tidegate_embedded.testing import create_namespace, exists, wait_until
 
 ROOT = Path(__file__).parents[3]
 SYSTEM = "tidegate-system"
@@ -34,12 +35,15 @@ def control_plane() -> Iterator[ControlPlane]:
             install(running, definition)
         kubectl(running, "apply", "--server-side", "-f", str(ROOT / "deploy/base/namespace.yaml"))
         kubectl(running, "apply", "--server-side", "-k", str(ROOT / "deploy/rbac"))
+        wait_until(lambda: exists(running, f"/api/v1/namespaces/{SYSTEM}/serviceaccounts/default"), what="pods to be admitted")
         yield running
 
 
 def kubectl(control_plane: ControlPlane, *words: str) -> str:
+    """With a cache of its own: what it kept of an earlier server on this port would be another's kinds."""
     command = ["kubectl", "--kubeconfig", str(control_plane.kubeconfig), *words]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    environ = {**os.environ, "KUBECACHEDIR": str(control_plane.data_dir / "kubectl")}
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environ)
     assert ran.returncode == 0, f"kubectl {' '.join(words)}: {ran.stderr}"
     return ran.stdout
 
@@ -48,7 +52,10 @@ def install(control_plane: ControlPlane, definition: dict) -> None:
     name = definition["metadata"]["name"]
     if name not in {each["metadata"]["name"] for each in control_plane.client.get(CRDS)["items"]}:
         control_plane.client.post(CRDS, definition)
-    wait_until(lambda: "acceptedNames" in control_plane.client.get(f"{CRDS}/{name}").get("status", {}), what=f"{name}")
+    spec = definition["spec"]
+    for version in (each["name"] for each in spec["versions"] if each["served"]):
+        path = f"/apis/{spec['group']}/{version}/{spec['names']['plural']}"
+        wait_until(lambda path=path: exists(control_plane, path), what=f"{path} to be served")  # type: ignore[misc]
 
 
 def routes_definitions() -> list[dict]:

@@ -17,7 +17,7 @@ OVERLAYS = Path(__file__).parents[3] / "deploy" / "overlays"
 def test_an_overlay_is_accepted_by_the_api_server(control_plane: ControlPlane, overlay: str) -> None:
     flags = ["--server-side", "--force-conflicts", "--dry-run=server", "--output=json"]
     command = ["kubectl", "--kubeconfig", str(control_plane.kubeconfig), "apply", *flags, "-k", str(OVERLAYS / overlay)]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert ran.returncode == 0, ran.stderr
     assert "would violate PodSecurity" not in ran.stderr
     accepted = json.loads(ran.stdout)["items"]

@@ -68,13 +68,14 @@ from tidegate.testing import (
     degraded,
     eventually,
     healthy_on,
+    patient_bus,
     paused_at,
 )
 from tidegate.testing.plugins import FILES, METRIC, ROUTER, STEP, PluginProcess
 from tidegate_cli.local.identities import BusUsers, environments
 from tidegate_cli.local.services import MODULES
 from tidegate_embedded import ControlPlane
-from tidegate_embedded.testing import create_namespace
+from tidegate_embedded.testing import create_namespace, whole_lines
 from tidegate_notifier.composition import outcomes_of
 
 pytestmark = pytest.mark.integration
@@ -176,7 +177,7 @@ def record(
     endpoint: Endpoint,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Record:
-    began = control_plane.audit_log.stat().st_size
+    began = len(whole_lines(control_plane.audit_log))
     asyncio.run(migrate(nats, users))
     settings = {
         "NATS_URL": nats.url,
@@ -188,7 +189,7 @@ def record(
     with Suite(MODULES, settings=settings, own=environments(accounts, users), folder=folder) as suite:
         asyncio.run(play(control_plane, nats, users, endpoint, folder))
         assert suite.ended() == []
-    return Record(audit=control_plane.audit_log.read_bytes()[began:], trace=nats.log.read_text(errors="replace"))
+    return Record(audit=whole_lines(control_plane.audit_log)[began:], trace=nats.log.read_text(errors="replace"))
 
 
 def as_user(user: str, users: BusUsers, nats: LocalNats) -> Settings:
@@ -199,8 +200,8 @@ async def migrate(nats: LocalNats, users: BusUsers) -> None:
     """Streams and consumers as another version left them, set right by each service as its own user."""
     for service, consumers in CONSUMERS.items():
         async with (
-            Bus.connect(Settings(nats_url=nats.url), service="test", streams=()) as anyone,
-            Bus.connect(as_user(service, users, nats), service=service, streams=()) as own,
+            patient_bus(Settings(nats_url=nats.url), service="test", streams=()) as anyone,
+            patient_bus(as_user(service, users, nats), service=service, streams=()) as own,
         ):
             for stream in ROLES[service].streams:
                 left = api.StreamConfig(name=stream.name, subjects=list(stream.subjects), description="changeable")
@@ -235,9 +236,9 @@ async def play(control_plane: ControlPlane, nats: LocalNats, users: BusUsers, en
 async def played(control_plane: ControlPlane, nats: LocalNats, users: BusUsers, endpoint: Endpoint, folder: Path) -> None:
     async with (
         Kube(load(control_plane.kubeconfig), user_agent="kubectl") as kube,
-        Bus.connect(as_user("sender", users, nats), service="sender", streams=()) as sender,
-        Bus.connect(as_user("listener", users, nats), service="listener", streams=()) as listener,
-        Bus.connect(Settings(nats_url=nats.url), service="test", streams=()) as anyone,
+        patient_bus(as_user("sender", users, nats), service="sender", streams=()) as sender,
+        patient_bus(as_user("listener", users, nats), service="listener", streams=()) as listener,
+        patient_bus(Settings(nats_url=nats.url), service="test", streams=()) as anyone,
     ):
         namespace = create_namespace(control_plane, "rights")
         scene = Scene(kube=kube, bus=sender, namespace=namespace, outcomes=Outcomes())
@@ -403,15 +404,16 @@ async def restarted(scene: Scene) -> None:
     await scene.until("worn", healthy_on(BLUE))
     await scene.set_image("worn", YELLOW)
     await scene.until("worn", healthy_on(YELLOW))
-    assert (await scene.command("worn", "restart")).accepted
-    asked = (await scene.rollout("worn"))["spec"]["restartAt"]
-    await scene.until("worn", lambda rollout: rollout["status"].get("restartedAt") == asked, what="all pods restarted")
 
     async def roles() -> set[Any]:
         pods, _ = await scene.kube.list(POD, scene.namespace, "app=worn")
         return {each["metadata"]["labels"].get("role") for each in pods}
 
     await eventually(roles, lambda seen: seen == {"stable"}, what="all pods to be known as stable")
+    await asyncio.sleep(1.1)  # to a second in which none of the pods was made: they would not be older than the restart
+    assert (await scene.command("worn", "restart")).accepted
+    asked = (await scene.rollout("worn"))["spec"]["restartAt"]
+    await scene.until("worn", lambda rollout: rollout["status"].get("restartedAt") == asked, what="all pods restarted")
 
 
 def healthy_in_revision(number: int) -> Any:
@@ -516,12 +518,14 @@ async def unreadable(scene: Scene, anyone: Bus) -> None:
         f"tidegate.rollout.started.{place}",
     ):
         await anyone.js.publish(subject, b"not JSON")
-    for kind in ("step", "router", "metric"):
-        await anyone.js.publish(f"tidegate.{kind}.answered.acme/garbled.call.{place}", b"not JSON")
     consumers = {consumer.name for each in CONSUMERS.values() for consumer in each}
     consumers |= {PLANNER_ANSWERS, SHIFTER_ANSWERS, ANALYZER_ANSWERS}
 
     async def letters() -> set[str]:
+        """What plugins answer is said with each look: who asks hears what is said from when its feed is made, a moment after its
+        start."""
+        for kind in ("step", "router", "metric"):
+            await anyone.js.publish(f"tidegate.{kind}.answered.acme/garbled.call.{place}", b"not JSON")
         info = await anyone.js.stream_info("TIDEGATE_DEAD", subjects_filter=">")
         return {subject.removeprefix("tidegate.dead.") for subject in info.state.subjects or ()}
 

@@ -17,7 +17,7 @@ from tidegate.bus.server import LocalNats
 from tidegate.bus.topology import ensure_consumer
 from tidegate.config import Settings
 from tidegate.messages import OUTCOMES
-from tidegate.testing import eventually
+from tidegate.testing import eventually, patient_bus
 from tidegate_cli.local.identities import BusUsers
 
 pytestmark = pytest.mark.integration
@@ -33,7 +33,9 @@ async def connected(nats: LocalNats, users: BusUsers, user: str, refused: asynci
             refused.set()
 
     prefix = inbox_prefix(user).encode()
-    client = await nats_py.connect(nats.url, user=user, password=users.passwords[user], inbox_prefix=prefix, error_cb=note)
+    client = await nats_py.connect(
+        nats.url, user=user, password=users.passwords[user], inbox_prefix=prefix, error_cb=note, connect_timeout=300
+    )
     try:
         yield client
     finally:
@@ -42,7 +44,7 @@ async def connected(nats: LocalNats, users: BusUsers, user: str, refused: asynci
 
 @pytest.fixture
 async def anyone(nats: LocalNats) -> Any:
-    async with Bus.connect(Settings(nats_url=nats.url), service="test") as bus:
+    async with patient_bus(Settings(nats_url=nats.url), service="test") as bus:
         await bus.ensure()
         yield bus
 
@@ -67,7 +69,7 @@ async def test_a_subscription_to_all_about_a_namespace_hears_outcomes_and_not_wh
 
     async with connected(nats, users, user) as client:
         await client.subscribe(subject, cb=note)
-        await client.flush()
+        await client.flush(300)
         # The outcome is the last of the three, so nothing is still on its way.
         await eventually(publish, lambda seen: OUTCOME in seen, what="the outcome is heard")
     assert heard == {OUTCOME}

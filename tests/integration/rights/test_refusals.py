@@ -35,6 +35,7 @@ VERSIONS = {
 }
 CLUSTER_WIDE = {"clusteranalysistemplates"}
 OK, FORBIDDEN = 200, 403
+PATIENCE = 300  # seconds; only costs time when something is broken
 
 Rule = dict[str, list[str]]
 
@@ -225,11 +226,13 @@ async def refusals(server: LocalNats, user: str, password: str, act: Callable[[A
         else:
             heard.append(str(error).lower())
 
-    client = await nats_py.connect(server.url, user=user, password=password, error_cb=note, allow_reconnect=False)
+    client = await nats_py.connect(
+        server.url, user=user, password=password, error_cb=note, allow_reconnect=False, connect_timeout=PATIENCE
+    )
     await act(client)
     await client.publish(NOBODYS)
-    await client.flush()
-    await asyncio.wait_for(ended.wait(), 60)
+    await client.flush(PATIENCE)
+    await asyncio.wait_for(ended.wait(), PATIENCE)
     await client.close()
     return heard
 

@@ -11,7 +11,7 @@ from tidegate.kube.client import Kube
 from tidegate.kube.credentials import load
 from tidegate.testing.moto import Moto, moto_server
 from tidegate_embedded import ControlPlane
-from tidegate_embedded.testing import create_namespace, shared_control_plane, wait_until
+from tidegate_embedded.testing import create_namespace, exists, shared_control_plane, wait_until
 
 ROOT = Path(__file__).parents[3]
 DEFINITIONS = (
@@ -41,6 +41,10 @@ def install(control_plane: ControlPlane, definition: dict) -> None:
         return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
 
     wait_until(established, what=f"{name} to be established")
+    spec = definition["spec"]
+    version = next(each["name"] for each in spec["versions"] if each["served"])
+    path = f"/apis/{spec['group']}/{version}/{spec['names']['plural']}"
+    wait_until(lambda: exists(control_plane, path), what=f"{name} to be served, which is a moment later")
 
 
 @pytest.fixture
