@@ -8,10 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("tidegate", deadline=None, derandomize=True)
-settings.register_profile("exploring", deadline=None, derandomize=False)
+PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("tidegate", **PATIENT, derandomize=True)
+settings.register_profile("exploring", **PATIENT, derandomize=False)
 settings.load_profile("tidegate")
 
 

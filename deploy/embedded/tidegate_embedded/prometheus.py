@@ -106,9 +106,13 @@ class LocalPrometheus:
 
 
 def _free_port() -> int:
+    """On Linux it stays bound, and so nobody else's, until this process ends; the server says SO_REUSEADDR and may listen on it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
+        if sys.platform == "linux":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.detach()
         return port
 
 

@@ -2,6 +2,7 @@
 ClusterAnalysisTemplates: a canary, a takeover and a restart go through, and nothing is asked for that is refused."""
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from tidegate.testing import (
 )
 from tidegate_cli.local.services import MODULES
 from tidegate_embedded import ControlPlane
-from tidegate_embedded.testing import create_namespace, whole_lines
+from tidegate_embedded.testing import create_namespace, wait_until, whole_lines
 
 pytestmark = pytest.mark.integration
 
@@ -63,7 +64,27 @@ def scoped(control_plane: ControlPlane) -> str:
     }  # fmt: skip
     command = ["kubectl", "--kubeconfig", str(control_plane.kubeconfig), "apply", "--server-side", "-f", "-"]
     subprocess.run(command, input=yaml.safe_dump_all(manifests), text=True, timeout=300, check=True, capture_output=True)
+    for review in reviews(manifests):
+        wait_until(lambda review=review: is_allowed(control_plane, review), what=f"{review} to be in force")  # type: ignore[misc]
     return namespace
+
+
+def reviews(manifests: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """A question for each rule: who answers requests hears of a new one a moment after it is written."""
+    rules = {each["metadata"]["name"]: each["rules"] for each in manifests if each["kind"].endswith("Role")}
+    for binding in (each for each in manifests if each["kind"].endswith("Binding")):
+        (subject,) = binding["subjects"]
+        for rule in rules[binding["roleRef"]["name"]]:
+            resource, _, subresource = rule["resources"][0].partition("/")
+            about = {"group": rule["apiGroups"][0], "resource": resource, "subresource": subresource, "verb": rule["verbs"][0]}
+            attributes = {**about, "namespace": binding["metadata"].get("namespace", "")}
+            yield {"user": f"system:serviceaccount:{subject['namespace']}:{subject['name']}", "resourceAttributes": attributes}
+
+
+def is_allowed(control_plane: ControlPlane, review: dict[str, Any]) -> bool:
+    body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": review}
+    answer = control_plane.client.post("/apis/authorization.k8s.io/v1/subjectaccessreviews", body)
+    return bool(answer["status"]["allowed"])
 
 
 async def play(scene: Scene) -> None:
