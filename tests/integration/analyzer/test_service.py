@@ -50,11 +50,18 @@ async def an_analyzer(nats, kube, **settings) -> AsyncIterator[Bus]:
 
 
 @contextlib.asynccontextmanager
-async def a_process(nats, control_plane) -> AsyncIterator[asyncio.subprocess.Process]:
-    environ = {**os.environ, "NATS_URL": nats.url, "KUBECONFIG": str(control_plane.kubeconfig)}
+async def a_process(nats, control_plane, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """It has started: one that is asked to end before it can listen to that just ends."""
+    environ = {**os.environ, "NATS_URL": nats.url, "KUBECONFIG": str(control_plane.kubeconfig), "PYTHONUNBUFFERED": "1"}
     script = Path(sys.executable).parent / "tidegate-analyzer"
-    running = await asyncio.create_subprocess_exec(str(script), env=environ)
+    with log.open("wb") as output:
+        running = await asyncio.create_subprocess_exec(str(script), env=environ, stdout=output, stderr=output)
+
+    async def said() -> str:
+        return await asyncio.to_thread(log.read_text)
+
     try:
+        await eventually(said, lambda text: "service.started" in text, what="the analyzer to start")
         yield running
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -276,16 +283,18 @@ async def test_an_expired_run_is_deleted(nats, kube, namespace, endpoint):
         await eventually(left, lambda runs: not runs, what="the run to be deleted")
 
 
-async def test_a_killed_process_loses_no_measurement_and_the_next_one_doubles_none(nats, kube, namespace, endpoint, control_plane):
+async def test_a_killed_process_loses_no_measurement_and_the_next_one_doubles_none(
+    nats, kube, namespace, endpoint, control_plane, tmp_path
+):
     endpoint.answer("/m", Reply(body=b"1"))
     async with patient_bus(Settings(nats_url=nats.url), service="planner") as planner:
         await planner.publish(request(namespace, web(endpoint, interval="1s", count=9)))
         for killed_at in (2, 5):
-            async with a_process(nats, control_plane) as process:
+            async with a_process(nats, control_plane, tmp_path / "log") as process:
                 await until(kube, namespace, lambda status, least=killed_at: counted(status) >= least)
                 process.kill()
                 await process.wait()
-        async with a_process(nats, control_plane) as last:
+        async with a_process(nats, control_plane, tmp_path / "log") as last:
             status = await verdict(kube, namespace)
             concluded = await heard(planner, ANALYSIS, f"tidegate.analysis.concluded.{namespace}.run")
             last.send_signal(signal.SIGTERM)

@@ -142,11 +142,18 @@ async def test_with_every_stream_lost_a_late_request_still_does_not_move_traffic
 
 
 @contextlib.asynccontextmanager
-async def process(nats, control_plane):
+async def process(nats, control_plane, log):
+    """It has started: one that is asked to end before it can listen to that just ends."""
     script = Path(sys.executable).parent / "tidegate-traffic-shifter"
-    environ = {**os.environ, "NATS_URL": nats.url, "KUBECONFIG": str(control_plane.kubeconfig)}
-    running = await asyncio.create_subprocess_exec(str(script), env=environ)
+    environ = {**os.environ, "NATS_URL": nats.url, "KUBECONFIG": str(control_plane.kubeconfig), "PYTHONUNBUFFERED": "1"}
+    with log.open("wb") as output:
+        running = await asyncio.create_subprocess_exec(str(script), env=environ, stdout=output, stderr=output)
+
+    async def said():
+        return await asyncio.to_thread(log.read_text)
+
     try:
+        await eventually(said, lambda text: "service.started" in text, what="the traffic-shifter to start")
         yield running
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -154,15 +161,17 @@ async def process(nats, control_plane):
         await running.wait()
 
 
-async def test_the_process_serves_dies_at_any_moment_and_ends_with_code_0_when_asked_to(nats, control_plane, kube, namespace):
+async def test_the_process_serves_dies_at_any_moment_and_ends_with_code_0_when_asked_to(
+    nats, control_plane, kube, namespace, tmp_path
+):
     uid = await rollout(kube, namespace)
     await kube.create(HTTP_ROUTE, route(namespace, "web"))
     async with patient_bus(Settings(nats_url=nats.url), service="planner") as planner:
-        async with process(nats, control_plane):
+        async with process(nats, control_plane, tmp_path / "log"):
             await planner.publish(request(namespace, uid, weight=20, fence=10))
             await the_answer(planner, namespace, fence=10)
             await planner.publish(request(namespace, uid, weight=50, fence=20))
-        async with process(nats, control_plane) as second:
+        async with process(nats, control_plane, tmp_path / "log") as second:
             await the_answer(planner, namespace, fence=20)
             second.send_signal(signal.SIGTERM)
             async with asyncio.timeout(PATIENCE):
