@@ -167,8 +167,16 @@ async def test_a_template_is_measured_and_judged_from_here(ask, server):
                 prometheus: {{address: {server.url}, query: 'requests_total{{version="nobody"}}'}}
     """)
     told = []
-    status = await analyze(template, {"version": "canary"}, told.append, clock=now)
+
+    async def judged(metric: dict[str, Any]) -> dict[str, Any]:
+        """Each in a run of its own: the verdict on one ends what is under way for another."""
+        alone = {**template, "spec": {**template["spec"], "metrics": [metric]}}
+        return await analyze(alone, {"version": "canary"}, told.append, clock=now)
+
+    success_rate, no_data = template["spec"]["metrics"]
+    assert (await judged(success_rate))["phase"] == "Successful"
+    assert [(each.metric, each.phase, each.value) for each in told] == [("success-rate", "Successful", "[0.95]")] * 2
+    status = await judged(no_data)
     assert status["phase"] == "Error"
     assert status["message"].startswith('Metric "no-data" assessed Error due to consecutiveErrors (1) > consecutiveErrorLimit (0)')
     assert "no data returned from the metric provider" in status["message"]
-    assert ("success-rate", "Successful", "[0.95]") in {(each.metric, each.phase, each.value) for each in told}
