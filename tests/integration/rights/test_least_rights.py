@@ -394,7 +394,11 @@ async def referring(scene: Scene) -> None:
         await scene.until(name, healthy_in_revision(1))
         assert (await scene.request_image(name, YELLOW)).accepted
         await scene.until(name, healthy_in_revision(2))
-    assert (await scene.kube.get(DEPLOYMENT, scene.namespace, "moved"))["spec"]["replicas"] == 0
+
+    async def pods_left() -> int:
+        return int((await scene.kube.get(DEPLOYMENT, scene.namespace, "moved"))["spec"]["replicas"])
+
+    await eventually(pods_left, lambda count: count == 0, what="the Deployment to give way")
 
 
 async def restarted(scene: Scene) -> None:
