@@ -5,14 +5,15 @@ what is red came with the change; logging is as it was before any test.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("tidegate", **PATIENT, derandomize=True)
-settings.register_profile("exploring", **PATIENT, derandomize=False)
+NO_HURRY: Any = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("tidegate", **NO_HURRY, derandomize=True)
+settings.register_profile("exploring", **NO_HURRY, derandomize=False)
 settings.load_profile("tidegate")
 
 
