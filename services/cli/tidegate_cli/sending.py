@@ -89,7 +89,8 @@ async def events(connection: Connection, name: str | None, *, follow: bool, ever
 
 
 def bus() -> AbstractAsyncContextManager[Bus]:
-    return Bus.connect(settings_from(os.environ), service=SERVICE, streams=(), patience=PATIENCE_SECONDS)
+    settings = settings_from(os.environ)
+    return Bus.connect(settings, service=SERVICE, streams=(), patience=PATIENCE_SECONDS, answer_seconds=PATIENCE_SECONDS)
 
 
 @asynccontextmanager

@@ -3,10 +3,11 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
-from tidegate.bus import Bus
+from tidegate.bus import Bus, Consumer
 from tidegate.bus.server import LocalNats
 from tidegate.config import Settings
 
@@ -27,8 +28,17 @@ def settings(nats: LocalNats) -> Settings:
 
 @pytest.fixture
 async def bus(settings: Settings) -> AsyncIterator[Bus]:
-    async with Bus.connect(settings, service="test") as bus:
+    async with Bus.connect(settings, service="test", answer_seconds=300) as bus:
         yield bus
+
+
+@pytest.fixture
+def unhurried() -> Callable[[Consumer], Consumer]:
+    """A consumer that hands nothing out a second time where this process stands still for some seconds: for tests that count.
+
+    Soon enough, all the same, for a test to get what went to a client that had just left.
+    """
+    return lambda consumer: replace(consumer, ack_wait=60.0)
 
 
 @pytest.fixture

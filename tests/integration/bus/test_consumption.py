@@ -55,7 +55,7 @@ async def test_a_lone_batch_is_followed_by_the_next_without_a_pause(bus, setting
         async with Bus.connect(settings, service="first") as first:
             started = time.monotonic()
             first.consume(PLANNER_REQUESTS, {RolloutCommanded: handle})
-            await until(lambda: len(heard) == 350)
+            await until(lambda: len(set(heard)) == 350)
             return time.monotonic() - started < 3.0  # less than the pull's time-out, which a stalled request would wait for
 
     await one_of_five(next_batch_comes_at_once)
@@ -88,7 +88,7 @@ async def test_a_lone_message_is_not_kept_waiting_for_its_batch_to_fill(bus, nam
     async def arrives_at_once():
         expected, sent_at = len(heard) + 1, time.monotonic()
         await bus.publish(commanded(name))
-        await until(lambda: len(heard) == expected)
+        await until(lambda: len(heard) >= expected)
         return heard[-1] - sent_at < 1.0
 
     bus.consume(PLANNER_REQUESTS, {RolloutCommanded: handle})
@@ -97,7 +97,7 @@ async def test_a_lone_message_is_not_kept_waiting_for_its_batch_to_fill(bus, nam
     await one_of_five(arrives_at_once)
 
 
-async def test_one_keys_messages_are_handled_in_order_and_one_at_a_time(bus, name, until):
+async def test_one_keys_messages_are_handled_in_order_and_one_at_a_time(bus, name, until, unhurried):
     running, seen, overlaps = 0, [], 0
 
     async def handle(message, envelope):
@@ -110,7 +110,7 @@ async def test_one_keys_messages_are_handled_in_order_and_one_at_a_time(bus, nam
 
     for number in range(50):
         await bus.publish(commanded(name, "undo", number))
-    bus.consume(PLANNER_REQUESTS, {RolloutCommanded: handle})
+    bus.consume(unhurried(PLANNER_REQUESTS), {RolloutCommanded: handle})
     await until(lambda: len(seen) == 50)
     assert seen == list(range(50))
     assert overlaps == 0
@@ -129,12 +129,12 @@ async def test_a_slow_handler_delays_only_its_own_key(bus, name, until):
     for number in range(150):  # more than one batch, so that the next pull happens while the slow one runs
         await bus.publish(commanded(f"{name}-{number}"))
     bus.consume(PLANNER_REQUESTS, {RolloutCommanded: handle})
-    await until(lambda: len(others) == 150)
+    await until(lambda: len(set(others)) == 150)
     assert not release.is_set()
     release.set()
 
 
-async def test_a_retry_is_tried_again_after_its_delay_and_keeps_the_order(bus, name, until):
+async def test_a_retry_is_tried_again_after_its_delay_and_keeps_the_order(bus, name, until, unhurried):
     seen = []
 
     async def handle(message, envelope):
@@ -144,13 +144,13 @@ async def test_a_retry_is_tried_again_after_its_delay_and_keeps_the_order(bus, n
 
     await bus.publish(commanded(name, "undo", 1))
     await bus.publish(commanded(name, "undo", 2))
-    bus.consume(PLANNER_REQUESTS, {RolloutCommanded: handle})
+    bus.consume(unhurried(PLANNER_REQUESTS), {RolloutCommanded: handle})
     await until(lambda: len(seen) == 4)
     assert [revision for revision, _ in seen] == [1, 1, 1, 2]
     assert seen[1][1] - seen[0][1] >= 0.29
 
 
-async def test_both_kinds_of_request_share_one_order(bus, name, until):
+async def test_both_kinds_of_request_share_one_order(bus, name, until, unhurried):
     seen = []
 
     async def requested(message, envelope):
@@ -161,7 +161,7 @@ async def test_both_kinds_of_request_share_one_order(bus, name, until):
 
     await bus.publish(RolloutRequested(namespace="bus", name=name, images={"app": "web:2"}))
     await bus.publish(commanded(name, "abort"))
-    bus.consume(PLANNER_REQUESTS, {RolloutRequested: requested, RolloutCommanded: command})
+    bus.consume(unhurried(PLANNER_REQUESTS), {RolloutRequested: requested, RolloutCommanded: command})
     await until(lambda: len(seen) == 2)
     assert seen == ["requested", "abort"]
 

@@ -38,7 +38,7 @@ def nats() -> Iterator[LocalNats]:
 
 @pytest.fixture
 async def bus(nats: LocalNats) -> AsyncIterator[Bus]:
-    async with Bus.connect(Settings(nats_url=nats.url), service="planner") as bus:
+    async with Bus.connect(Settings(nats_url=nats.url), service="planner", answer_seconds=300) as bus:
         yield bus
 
 
@@ -95,7 +95,7 @@ async def test_a_refused_request_tells_the_reason(bus: Bus, cli: Cli) -> None:
 @pytest.mark.parametrize(("last", "code"), [("completed", 0), ("aborted", 1)])
 async def test_waiting_prints_outcomes_up_to_the_last_one(bus: Bus, cli: Cli, last: str, code: int) -> None:
     Planner(bus, outcomes=("started", "paused", last, "started"))
-    done = await cli("request", f"waits-{last}", "--image", "app=demo:2", "--wait", "--timeout", "50s")
+    done = await cli("request", f"waits-{last}", "--image", "app=demo:2", "--wait", "--timeout", "300s")
     assert (done.code, done.err) == (code, "")
     assert [line.split()[4] for line in done.out.splitlines()[1:]] == ["started", "paused", last]
 

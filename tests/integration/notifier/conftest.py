@@ -39,6 +39,6 @@ def nats() -> Iterator[LocalNats]:
 
 @pytest.fixture
 async def planner(nats: LocalNats) -> AsyncIterator[Bus]:
-    """The side that tells."""
-    async with Bus.connect(Settings(nats_url=nats.url), service="planner") as bus:
+    """The side that tells, with patience for a server that is slow."""
+    async with Bus.connect(Settings(nats_url=nats.url), service="planner", answer_seconds=300) as bus:
         yield bus
