@@ -12,14 +12,14 @@ import pytest
 
 from tidegate.bus import Bus
 from tidegate.children import free_port
-from tidegate.messages import RolloutCommanded
+from tidegate.messages import REQUESTS, RolloutCommanded
 
 pytestmark = pytest.mark.integration
 
 PROGRAM = """
 import asyncio, sys
 from tidegate.bus import PLANNER_REQUESTS
-from tidegate.messages import RolloutCommanded
+from tidegate.messages import REQUESTS, RolloutCommanded
 from tidegate.service import run
 import structlog
 log = structlog.get_logger()
@@ -43,6 +43,12 @@ run("planner", compose)
 """
 
 
+@pytest.fixture(autouse=True)
+async def clean_requests(bus):
+    """What a process that was killed here had in hand is not the next test's."""
+    await bus.js.purge_stream(REQUESTS)
+
+
 class Process:
     def __init__(self, process, port):
         self.process, self.port, self.lines = process, port, []
@@ -61,7 +67,7 @@ class Process:
     async def get(self, path):
         def fetch():
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=300) as answer:
                     return answer.status, json.load(answer)
             except urllib.error.HTTPError as error:
                 return error.code, json.load(error)
