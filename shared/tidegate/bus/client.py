@@ -114,6 +114,13 @@ class Bus:
             closed=self._closed,
         )
         self.js = self.client.jetstream(timeout=self._answer_seconds)
+        try:
+            await self._ensured()
+        except asyncio.CancelledError:
+            await self.drain()
+            raise
+
+    async def _ensured(self) -> None:
         while True:
             try:
                 await self.ensure()

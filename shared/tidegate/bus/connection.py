@@ -4,6 +4,7 @@ nats-py's defaults give up after 60 attempts, print a traceback for each, and ke
 away; a caller would take them for sent. Here such a publish fails at once (`pending_size=0`).
 """
 
+import asyncio
 import re
 import time
 from collections import deque
@@ -11,7 +12,6 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-import nats
 import structlog
 from nats.aio.client import Client
 
@@ -65,7 +65,7 @@ async def connect(
     closed: Callable[[str], None],
 ) -> Client:
     """Connect, waiting as long as it takes. `closed` is called if the client gives up for good (credentials revoked)."""
-    server = address(settings.nats_url)
+    server, leaving = address(settings.nats_url), False
 
     async def on_error(error: Exception) -> None:
         reporter.report(error)
@@ -76,19 +76,26 @@ async def connect(
         reconnected()
 
     async def on_disconnected() -> None:
-        if not closing():
+        if not (leaving or closing()):
             log.warning("bus.disconnected", server=server)
 
     async def on_closed() -> None:
-        closed(reporter.last)
+        if not leaving:
+            closed(reporter.last)
 
-    client = await nats.connect(
-        **connection_options(settings, service=service),
-        error_cb=on_error,
-        reconnected_cb=on_reconnected,
-        disconnected_cb=on_disconnected,
-        closed_cb=on_closed,
-    )
+    client = Client()
+    try:
+        await client.connect(
+            **connection_options(settings, service=service),
+            error_cb=on_error,
+            reconnected_cb=on_reconnected,
+            disconnected_cb=on_disconnected,
+            closed_cb=on_closed,
+        )
+    except asyncio.CancelledError:  # amid the greeting, say: nats-py leaves the connection open then
+        leaving = True
+        await client.close()
+        raise
     log.info("bus.connected", server=server)
     reporter.forget()
     return client

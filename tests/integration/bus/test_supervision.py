@@ -220,6 +220,40 @@ async def test_a_tool_with_little_patience_is_told_that_no_server_answers():
             pass
 
 
+@pytest.mark.parametrize(
+    ("greeting", "last"),
+    [
+        pytest.param(b'INFO {"max_payload": 1048576}\r\n', b"CONNECT", id="a server that greets and then says nothing"),
+        pytest.param(b'INFO {"max_payload": 1048576}\r\nPONG\r\n', b"$JS.API", id="a server that knows nothing of streams"),
+    ],
+)
+async def test_who_gives_up_connecting_leaves_no_connection_behind(greeting, last):
+    waiting, left = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader, writer):
+        writer.write(greeting)
+        said = b""
+        while last not in said:
+            said += await reader.read(65536)
+        waiting.set()
+        while await reader.read(65536):
+            pass
+        writer.close()
+        left.set()
+
+    async def connect(port):
+        async with Bus.connect(Settings(nats_url=f"nats://127.0.0.1:{port}"), service="cli"):
+            pass
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        connecting = asyncio.create_task(connect(server.sockets[0].getsockname()[1]))
+        async with asyncio.timeout(300):
+            await waiting.wait()
+            connecting.cancel()
+            await left.wait()
+        await asyncio.gather(connecting, return_exceptions=True)
+
+
 async def test_wrong_credentials_are_waited_out_and_not_a_crash():
     with LocalNats(config={"authorization": {"user": "planner", "password": "right"}}) as nats:
         wrong = Settings(nats_url=nats.url, nats_user="planner", nats_password="wrong")
