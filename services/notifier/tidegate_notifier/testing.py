@@ -8,6 +8,8 @@ from typing import Any
 
 import orjson
 
+from tidegate.children import free_port
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
@@ -49,8 +51,8 @@ class Receiver:
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator["Receiver"]:
         """Can be used again after it ended: then on the same port, so that a receiver is seen to go away and to come back."""
+        self.port = self.port or free_port()  # nobody else's while it is away
         server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = server.sockets[0].getsockname()[1]
         try:
             yield self
         finally:

@@ -17,7 +17,7 @@ from tidegate.messages import OUTCOMES, EventsRecorded, Record
 from tidegate_notifier.render import COMPONENT
 
 pytestmark = pytest.mark.integration
-PATIENCE = 90.0  # seconds; only costs time when something is broken
+PATIENCE = 300.0  # seconds; only costs time when something is broken
 AT = datetime(2026, 11, 23, 4, 5, 6, 789, UTC)
 
 
@@ -114,7 +114,6 @@ async def test_a_message_told_again_under_its_id_writes_nothing_twice(nats, cont
         await planner.publish(recorded(namespace, "A", "B"), id="m-1")
         await until_events(kube, namespace, 2)
         await planner.js.delete_stream(OUTCOMES)  # and with it the memory of ids: the repeat is not dropped on the way
-        await planner.ensure()
         await planner.publish(recorded(namespace, "A", "B"), id="m-1")
         await planner.publish(recorded(namespace, "C", name="other"), id="m-2")
         listed = await until_events(kube, namespace, 3)
@@ -190,7 +189,7 @@ class DeafLine:
 async def test_killed_between_the_writes_and_the_acknowledgement_it_leaves_each_event_once(
     nats, control_plane, kube, namespace, planner
 ):
-    """Takes the server's 30 s until it hands the message out again."""
+    """Nobody says that the message is being worked on, so a first one that is slow may be handed it more than once itself."""
     async with DeafLine(nats.port) as line, process(line.url, control_plane) as first:
         await planner.publish(recorded(namespace, "Warm"), id="m-warm")
         await until_events(kube, namespace, 1)
@@ -203,5 +202,5 @@ async def test_killed_between_the_writes_and_the_acknowledgement_it_leaves_each_
     assert (await planner.js.consumer_info(OUTCOMES, NOTIFIER_EVENTS.name)).num_ack_pending == 1
     async with process(nats.url, control_plane):
         info = await settled(planner)
-    assert info.delivered.consumer_seq == info.delivered.stream_seq + 1, "the message was not handed out a second time"
+    assert info.delivered.consumer_seq > info.delivered.stream_seq, "the message was not handed out a second time"
     assert sorted(event["reason"] for event in await events(kube, namespace)) == sorted(["Warm", *(f"R{n}" for n in range(8))])
