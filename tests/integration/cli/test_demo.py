@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -50,7 +51,7 @@ def test_promoted_it_goes_from_blue_to_yellow(environment: dict[str, str]) -> No
     seen = [line for line in done.stdout.splitlines() if "Paused" in line]
     for part in ("step 1/8 (pause) ", "step 3/8 (pause: 10s)", "step 5/8 (pause: 10s)", "step 7/8 (pause: 10s)"):
         assert any(part in line for line in seen), f"{part} was not shown in\n{done.stdout}"
-    assert "revision 2 canary 1/1  revision 1 stable 4/4" in seen[0]
+    assert re.search(r"revision 2 canary 1/1  revision 1 stable 4/[45]$", seen[0])  # the fifth pod may be on its way out
     told = words_after(done.stdout, "outcomes received from the bus, in order:")
     assert told[0] == "started"
     assert told.count("step-completed") == 8
@@ -91,7 +92,7 @@ def test_it_can_be_ended_at_any_time(environment: dict[str, str], end: signal.Si
             if "Paused" in line:
                 break
         demo.send_signal(end)
-        _, complaint = demo.communicate(timeout=120)
+        _, complaint = demo.communicate(timeout=300)
     assert demo.returncode == 130
     assert complaint == "tidegate: interrupted; everything that was started has been ended\n"
 
@@ -106,7 +107,7 @@ def test_a_service_that_dies_ends_it_with_the_end_of_its_log(environment: dict[s
             if "Healthy" in line:
                 break
         os.kill(planner, signal.SIGKILL)
-        _, complaint = demo.communicate(timeout=120)
+        _, complaint = demo.communicate(timeout=300)
     assert demo.returncode == 1
     assert complaint.startswith(f"tidegate: planner (pid {planner}) was killed by signal 9; its log ends:\n    ")
     assert "service.started" in complaint

@@ -44,7 +44,7 @@ def test_a_signal_ends_all_of_them_and_is_no_failure(control_plane: ControlPlane
     with running(control_plane, namespace) as (services, pids):
         assert tuple(pids) == NAMES
         services.send_signal(signal.SIGTERM)
-        _, logs = services.communicate(timeout=120)
+        _, logs = services.communicate(timeout=300)
         assert services.returncode == 0, logs
         assert all(is_gone(pid) for pid in pids.values())
 
@@ -52,7 +52,7 @@ def test_a_signal_ends_all_of_them_and_is_no_failure(control_plane: ControlPlane
 def test_the_death_of_one_ends_the_others_and_is_told(control_plane: ControlPlane, namespace: str) -> None:
     with running(control_plane, namespace) as (services, pids):
         os.kill(pids["notifier"], signal.SIGKILL)
-        _, logs = services.communicate(timeout=120)
+        _, logs = services.communicate(timeout=300)
         assert services.returncode == 1
         told = f"tidegate: notifier (pid {pids['notifier']}) was killed by signal 9; ended the others"
         assert logs.splitlines()[-1] == told

@@ -136,7 +136,7 @@ def test_a_missing_run_is_told_with_the_one_probably_meant(cli: Any, control_pla
 
 def test_status_waits_in_vain_for_a_rollout_nobody_works_on(cli: Any, stored: Callable[[], Rollout]) -> None:
     stored()
-    done = cli("status", NAME, "--timeout", "5s")
+    done = cli("status", NAME, "--timeout", "15s")
     assert done.returncode == 1
     assert done.stdout == "Progressing - waiting for rollout spec update to be observed\n"
     assert done.stderr == "tidegate: Rollout status watch exceeded timeout\n"

@@ -122,7 +122,9 @@ async def _play(ground: Ground, shown: Screen, manifest: Path, answer: Answer) -
     settings: Mapping[str, str] = {**os.environ, "NATS_URL": ground.nats_url, "KUBECONFIG": str(ground.kubeconfig)}
     async with (
         Kube(load(ground.kubeconfig), user_agent="tidegate-cli/0") as kube,
-        Bus.connect(settings_from(settings), service="demo", streams=(), patience=CONNECT_SECONDS) as bus,
+        Bus.connect(
+            settings_from(settings), service="demo", streams=(), patience=CONNECT_SECONDS, answer_seconds=CONNECT_SECONDS
+        ) as bus,
     ):
         await Scenario(
             kube=kube,
