@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
-import socket
 
 import orjson
 import pytest
 from aiohttp import web
 
+from tidegate.children import free_port
 from tidegate.kube.client import Kube
 from tidegate.kube.credentials import BearerToken, Cluster
 from tidegate.kube.errors import Gone, Invalid, KubeError, NotFound, ServerUnavailable, TooManyRequests, Unauthorized, Unreachable
@@ -92,9 +92,7 @@ async def test_an_eviction_that_a_budget_forbids_is_sent_once(scripted, answer):
 
 
 async def test_a_write_that_found_no_server_is_sent_again_when_there_is_one(answer):
-    with socket.socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))
-        port = reserved.getsockname()[1]
+    port = free_port()
     runner = web.ServerRunner(web.Server(lambda _request: asyncio.sleep(0, answer(ROLLOUT_WEB).copy())))
     await runner.setup()
 
@@ -107,13 +105,9 @@ async def test_a_write_that_found_no_server_is_sent_again_when_there_is_one(answ
 
 
 async def test_a_write_that_never_finds_a_server_certainly_did_not_happen():
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        port = closed.getsockname()[1]
-
     async def no_pause(_seconds: float) -> None: ...
 
-    async with Kube(Cluster(f"http://127.0.0.1:{port}"), user_agent="t", sleep=no_pause) as kube:
+    async with Kube(Cluster(f"http://127.0.0.1:{free_port()}"), user_agent="t", sleep=no_pause) as kube:
         with pytest.raises(Unreachable):
             await kube.create(ROLLOUT, NEW)
 
