@@ -16,8 +16,8 @@ from tidegate.config import Settings
 from tidegate.kube.client import Kube
 from tidegate.kube.credentials import load
 from tidegate.testing import Endpoint, Outcomes, Scene, Suite
+from tidegate.testing.patient import patient_bus
 from tidegate.testing.plugins import METRIC, ROUTER, STEP
-from tidegate.testing.waiting import PATIENCE
 from tidegate_cli.local.identities import BusUsers, environments, service_accounts
 from tidegate_cli.local.services import MODULES
 from tidegate_cli.local.stack import install_crds
@@ -86,9 +86,7 @@ def suite(
 
 @pytest.fixture
 async def bus(nats: LocalNats) -> AsyncIterator[Bus]:
-    """A tool gives up when NATS is silent for five seconds; a test on a busy machine does not."""
-    async with Bus.connect(Settings(nats_url=nats.url), service="test") as connected:
-        connected.js = connected.client.jetstream(timeout=PATIENCE)
+    async with patient_bus(Settings(nats_url=nats.url), service="test") as connected:
         yield connected
 
 

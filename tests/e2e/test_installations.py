@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.bus import Bus
 from tidegate.bus.server import LocalNats
 from tidegate.config import Settings
 from tidegate.keys import INSTANCE_ID
 from tidegate.testing import Outcomes, Scene, ServiceProcess, Suite, a_rollout, healthy_on
+from tidegate.testing.patient import patient_bus
 from tidegate_cli.local.services import MODULES
 from tidegate_embedded import ControlPlane
 
@@ -65,7 +65,7 @@ async def test_two_installations_tell_their_rollouts_apart_by_the_instance_id(
     quiet = subprocess.DEVNULL
     with subprocess.Popen(command, env=environment, stdout=quiet, stderr=quiet) as services:  # noqa: ASYNC220 - starts in no time
         try:
-            async with Bus.connect(Settings(nats_url=other_bus.url), service="test") as bus:
+            async with patient_bus(Settings(nats_url=other_bus.url), service="test") as bus:
                 heard = Outcomes()
                 heard.listen(bus)
                 for name, labels in {"ours": {}, "theirs": {INSTANCE_ID: "second"}, "nobodys": {INSTANCE_ID: "third"}}.items():
