@@ -19,6 +19,7 @@ import orjson
 
 from tidegate.children import die_with_parent, free_port
 
+GREETING_SECONDS = 10.0  # a server that listens will greet; asked again each second, a slow one never came to it
 START_SECONDS = 300.0  # measured 0.7 s; once 20 s were not enough for a machine that others held
 
 
@@ -101,7 +102,7 @@ class LocalNats:
                 self._process = None
                 raise RuntimeError(f"nats-server ended at start; its log says:\n{self._said()}")
             try:
-                with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=GREETING_SECONDS) as connection:
                     if connection.recv(4) == b"INFO":
                         return
             except OSError:
