@@ -186,7 +186,7 @@ async def nowhere() -> AsyncIterator[Kube]:
 async def a_webhook(receiver: Receiver, **changes) -> AsyncIterator[tuple[Receiver, Webhook]]:
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(receiver.listening())
-        webhook = Webhook(**{"url": receiver.url, "key": SECRET.encode(), "timeout": 60} | changes)
+        webhook = Webhook(**{"url": receiver.url, "key": SECRET.encode(), "timeout": 300} | changes)
         yield receiver, await stack.enter_async_context(webhook)
 
 
@@ -451,7 +451,7 @@ async def test_a_connection_that_breaks_is_tried_again():
 
 
 async def test_a_receiver_that_is_not_there_is_tried_again():
-    async with Webhook(url="http://127.0.0.1:1/", key=b"k") as webhook:
+    async with Webhook(url="http://127.0.0.1:1/", key=b"k", timeout=300) as webhook:
         with pytest.raises(Retry, match="could not be reached"):
             await webhook.send(a_note())
 

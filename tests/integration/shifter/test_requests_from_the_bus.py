@@ -133,7 +133,7 @@ async def test_with_every_stream_lost_a_late_request_still_does_not_move_traffic
         a_shifter(bus, kube)
         await planner.publish(request(namespace, uid, weight=40, fence=30))
         await the_answer(planner, namespace, fence=30)
-        await bus.js.delete_stream(TRAFFIC)
+        await planner.js.delete_stream(TRAFFIC)
         await planner.publish(request(namespace, uid, weight=80, fence=20))
         dropped = await the_answer(planner, namespace, fence=20, state="failed")
     assert "last changed for decision 30" in dropped.message
