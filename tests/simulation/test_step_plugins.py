@@ -22,6 +22,11 @@ def test_two_planners_of_which_one_has_heard_less_from_the_routers_do_not_write_
     assert outcome_of(plugin_scenario_of(903_871)).reason == ""
 
 
+def test_a_planner_with_an_older_view_of_the_rollout_does_not_switch_the_stable_service_back() -> None:
+    """Its newer view of the ReplicaSets gave its request the higher fence, and the last old pod had just been let go."""
+    assert outcome_of(plugin_scenario_of(960_312)).reason == ""
+
+
 def plugin(name: str) -> dict:
     return {"plugin": {"name": name}}
 

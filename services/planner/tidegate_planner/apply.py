@@ -98,8 +98,9 @@ class Applier:
             case plans.SetDefaultReplicas() | plans.AnnotateRollout() | plans.ReadRollout():
                 await self._on_rollout(seen, action, memory)
             case plans.ShiftTraffic():
-                self.world.ask_traffic(seen.uid, action.request)
-                await self.asking.ask(action.request, "traffic", action.request.digest, memory)
+                request = action.request.model_copy(update={"made_from": int(memory.version)})
+                self.world.ask_traffic(seen.uid, request)
+                await self.asking.ask(request, "traffic", request.digest, memory)
             case plans.AskStepPlugin():
                 await self.asking.ask(action.request, f"step/{action.request.plugin}", action.request.id, memory)
             case plans.StartAnalysis() | plans.TerminateAnalysis() | plans.DeleteAnalysis():
@@ -127,6 +128,7 @@ class Applier:
         found = await self.kube.get(ROLLOUT, seen.namespace, seen.name)
         self.rollouts.note_write(found)
         version = int(found["metadata"]["resourceVersion"])
+        self.world.asked_from[seen.uid] = min(version, self.world.asked_from.get(seen.uid, 0))
         for name in (name for name, view in action.views.items() if view > version):
             await self.sets.correct_view(seen.namespace, name, action.views[name], version)
         raise Refused(f"other planners have seen more of the rollout than version {seen.resource_version}")

@@ -48,7 +48,7 @@ def decide(seen: Seen, now: float) -> Plan:
     if f"{seen.name}-{seen.template_hash}" in seen.taken_names:
         collided = {**seen.status, "collisionCount": int(seen.status.get("collisionCount") or 0) + 1}
         return Plan(status=collided)
-    if seen.newer_views:
+    if seen.is_behind:
         return Plan(status=seen.status, actions=(ReadRollout(views=seen.newer_views),))
     if seen.orphans or seen.strangers:
         return Plan(status=seen.status, actions=_claims(seen))  # what the rollout consists of comes first

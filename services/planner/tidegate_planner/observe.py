@@ -74,6 +74,7 @@ class Observer:
         self._world.traffic.pop(uid, None)
         self._world.waiting.pop(uid, None)
         self._world.fences.pop(uid, None)
+        self._world.asked_from.pop(uid, None)
         self._world.taken_names.pop(uid, None)
         self._world.create_errors.pop(uid, None)
         self._world.step_answers.pop(uid, None)
@@ -125,6 +126,7 @@ class Observer:
             disabled_plugins=frozenset(name for name, enabled in (self._world.step_plugins or {}).items() if not enabled),
             former_plan=self._former_plan(uid, spec, status),
             least_fence=max(self._world.least_fence, self._world.fences.get(uid, 0)),
+            asked_from=self._world.asked_from.get(uid, 0),
         )
         self._world.fences[uid] = seen.fence
         return seen

@@ -63,7 +63,7 @@ def request_for(
         routers=routers,
         split=split,
     )
-    content = request.model_dump_json(exclude={"fence", "digest"}) + about
+    content = request.model_dump_json(exclude={"fence", "digest", "made_from"}) + about
     digest = hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
     return request.model_copy(update={"digest": digest})
 

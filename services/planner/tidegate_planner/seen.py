@@ -241,6 +241,7 @@ class Seen:
     taken_names: frozenset[str] = frozenset()
     create_errors: Mapping[str, str] = field(default_factory=dict)
     least_fence: int = 0
+    asked_from: int = 0
     step_answers: Mapping[str, Answer] = field(default_factory=dict)
     disabled_plugins: frozenset[str] = frozenset()
     former_plan: Canary | None = None
@@ -249,6 +250,11 @@ class Seen:
     def newer_views(self) -> Mapping[str, int]:
         """ReplicaSets that were written from a newer version of the Rollout than this one, and which. Another planner saw more."""
         return {each.name: each.made_from for each in self.replica_sets if each.made_from > self.resource_version}
+
+    @property
+    def is_behind(self) -> bool:
+        """Another planner has acted on a newer version of the Rollout: wrote a ReplicaSet from it, or asked for traffic."""
+        return bool(self.newer_views) or self.asked_from > self.resource_version
 
     @property
     def fence(self) -> int:

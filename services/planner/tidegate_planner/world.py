@@ -31,6 +31,7 @@ class World:
     `fences` are the highest per uid that any request carried; `least_fence` is the version at which the caches were first whole:
     no request of an earlier life of this process, or of another one until then, can have carried a higher one. `instance`: only
     Rollouts with this instance id are looked at, with "" those that carry none (`argo-behaviour.md` 14).
+    `asked_from`: per uid, the newest version of the Rollout that a request for traffic was made from.
     `step_plugins`: those that are registered, None where nobody knows. `step_answers`: per uid, the last word of each plugin.
     `refusals`: uid of an experiment -> template -> what the API server said to its ReplicaSet or Service.
     """
@@ -47,6 +48,7 @@ class World:
     instance: str = ""
     fences: dict[str, int] = field(default_factory=dict)
     least_fence: int = 0
+    asked_from: dict[str, int] = field(default_factory=dict)
     traffic: dict[str, Traffic] = field(default_factory=dict)
     waiting: dict[str, tuple[WaitingContainer, ...]] = field(default_factory=dict)
     taken_names: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -58,6 +60,7 @@ class World:
     def ask_traffic(self, uid: str, request: TrafficRequested) -> None:
         """By this process or another: what was answered before is no news of it."""
         self.traffic[uid] = once_asked(self.traffic.get(uid), digest=request.digest, fence=request.fence)
+        self.asked_from[uid] = max(request.made_from, self.asked_from.get(uid, 0))
 
     def tell_traffic(self, uid: str, told: Traffic | None) -> None:
         held = once_told(self.traffic.get(uid), told)

@@ -74,6 +74,7 @@ class TrafficRequested(Message):
     uid: str
     fence: Fence
     digest: str
+    made_from: int = Field(default=0, ge=0, description="resourceVersion of the Rollout that it was decided from; 0: not told")
     services: tuple[ServiceTarget, ...] = ()
     routers: tuple[Router, ...] = ()
     split: Split | None = None

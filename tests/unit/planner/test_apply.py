@@ -436,6 +436,26 @@ async def test_a_view_that_the_rollout_itself_has_not_reached_holds_it_only_unti
     assert shell.stored(REPLICA_SET, "web-abc")["metadata"]["annotations"]["team"] == "shop"
 
 
+async def test_who_hears_of_traffic_asked_for_from_a_newer_rollout_reads_it_and_does_nothing_else(shell: Shell) -> None:
+    seen = shell.see()
+    newer = {"made_from": seen.resource_version + 1}
+    shell.world.ask_traffic(seen.uid, shift(20).request.model_copy(update=newer))
+    plan = decide(shell.see(), shell.now)
+    assert plan == Plan(status=seen.status, actions=(ReadRollout(views={}),))
+    with pytest.raises(Refused):
+        await shell.applier.apply(shell.see(), plan, Memory(), lazy_for=0.0)
+    assert shell.writes == []
+    assert not shell.see().is_behind, "a version that the Rollout itself has not reached holds it only until it was read"
+
+
+async def test_a_request_for_traffic_says_which_version_of_the_rollout_it_was_made_from(shell: Shell) -> None:
+    seen = shell.see()
+    await shell.applier.apply(seen, Plan(status={"phase": "Progressing"}, actions=(shift(20),)), Memory(), lazy_for=0)
+    (request,) = (each for each in shell.sent.messages if isinstance(each, TrafficRequested))
+    assert request.made_from == shell.see().resource_version > seen.resource_version
+    assert not shell.see().is_behind
+
+
 @pytest.mark.parametrize("nonsense", ["", "-1", "soon", "9" * 5000])
 def test_what_is_no_version_is_no_view(shell: Shell, nonsense: str) -> None:
     a_replica_set(shell, annotations={keys.MADE_FROM: nonsense})

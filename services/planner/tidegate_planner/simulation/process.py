@@ -79,6 +79,7 @@ class PlannerProcess:
         self.name = name
         self._decide = decide
         self.traffic: Traffic | None = None
+        self.asked_from = 0
         self.step_answers: dict[str, Answer] = {}
         self.waiting: tuple[WaitingContainer, ...] = ()
         self._clock, self._cluster, self._around = clock, cluster, around
@@ -120,12 +121,13 @@ class PlannerProcess:
 
     def asked(self, request: TrafficRequested) -> None:
         self.traffic = once_asked(self.traffic, digest=request.digest, fence=request.fence)
+        self.asked_from = max(request.made_from, self.asked_from)
 
     def see(self) -> Seen:
         objects = {kind: cache.objects for kind, cache in self._caches.items()}
         rollout = self._cluster.readings.read(objects[ROLLOUTS]["app"], objects[DEPLOYMENTS])
         seen = seen_of(rollout, objects, self.traffic, self.step_answers, self._cluster.taken_names)
-        return replace(seen, waiting=self.waiting)
+        return replace(seen, waiting=self.waiting, asked_from=self.asked_from)
 
     def _look_at_workload(self) -> Seen:
         """As `workload_reads` does."""
@@ -225,6 +227,7 @@ class PlannerProcess:
                 return f"annotations {dict(action.annotations)}"
             case ReadRollout():
                 self._note_rollout(self._cluster.rollout)
+                self.asked_from = min(self.asked_from, self._version)
                 self._due = True
                 raise RefusedError("others have seen more of the rollout")
 
@@ -279,8 +282,9 @@ class PlannerProcess:
             case LookAtPods():
                 self._look(action)
             case ShiftTraffic():
-                self.asked(action.request)
-                self._around.shift(action)
+                request = action.request.model_copy(update={"made_from": self._version})
+                self.asked(request)
+                self._around.shift(replace(action, request=request))
             case AskStepPlugin():
                 self._around.ask_plugin(action)
             case StartAnalysis():
